@@ -1,0 +1,33 @@
+# Libraries: all of them Debian 12 packages (./dev deps installs them).
+find_package(Threads REQUIRED)
+find_package(OpenSSL 3.0 REQUIRED)
+find_package(ICU REQUIRED COMPONENTS uc)
+find_package(GTest REQUIRED)
+find_package(benchmark REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
+pkg_check_modules(IDN2 REQUIRED IMPORTED_TARGET libidn2)
+pkg_check_modules(ARGON2 REQUIRED IMPORTED_TARGET libargon2)
+pkg_check_modules(GSASL REQUIRED IMPORTED_TARGET libgsasl)
+pkg_check_modules(CRYPT REQUIRED IMPORTED_TARGET libcrypt)
+pkg_check_modules(LMDB REQUIRED IMPORTED_TARGET lmdb)
+pkg_check_modules(TOMLPP REQUIRED IMPORTED_TARGET tomlplusplus)
+
+# Boost.Asio is compiled once, in net/asio_impl.cc; every user sees declarations only.
+find_package(Boost 1.81 REQUIRED)
+add_library(relais_asio INTERFACE)
+target_compile_definitions(relais_asio INTERFACE BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED)
+target_link_libraries(relais_asio INTERFACE Boost::headers Threads::Threads)
+
+# The two precompiled headers: the standard library alone, and with Asio.
+file(WRITE ${CMAKE_BINARY_DIR}/pch_anchor.cc "// carries a precompiled header\n")
+add_library(relais_pch_std OBJECT ${CMAKE_BINARY_DIR}/pch_anchor.cc)
+target_precompile_headers(relais_pch_std PRIVATE ${CMAKE_SOURCE_DIR}/cmake/pch_std.h)
+target_compile_options(relais_pch_std PRIVATE ${RELAIS_WARNINGS})
+add_library(relais_pch_asio OBJECT ${CMAKE_BINARY_DIR}/pch_anchor.cc)
+target_precompile_headers(relais_pch_asio PRIVATE ${CMAKE_SOURCE_DIR}/cmake/pch_asio.h)
+target_compile_options(relais_pch_asio PRIVATE ${RELAIS_WARNINGS})
+target_link_libraries(relais_pch_asio PUBLIC relais_asio)
