@@ -1,0 +1,128 @@
+// Domains, accounts, aliases, credentials, and where each account lives.
+#pragma once
+
+#include "base/result.h"
+#include "net/task.h"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace relais::directory {
+
+/// Numbers of accounts; never reused. The same number names the account in storage.
+using AccountNumber = std::uint64_t;
+
+/// Where an account lives. Each change of it raises the epoch.
+struct Placement {
+  enum class Kind : std::uint8_t { shard = 0, legacy = 1, moving = 2 };
+  Kind kind = Kind::shard;
+  std::uint16_t shard = 0;       ///< for Kind::shard
+  std::string legacy;            ///< name of the legacy platform, for legacy and moving
+  std::uint64_t epoch = 1;
+};
+
+struct Account {
+  AccountNumber number = 0;
+  std::string address;           ///< normalised: lower-case local part, lower-case A-label domain
+  Placement placement;
+  bool enabled = true;
+  std::uint64_t quota_octets = 0;    ///< 0: none
+  std::uint64_t quota_messages = 0;  ///< 0: none
+  std::int64_t created = 0;          ///< seconds since epoch
+  bool has_password = false;
+};
+
+/// What a recipient address means.
+struct Recipient {
+  enum class Kind : std::uint8_t {
+    accounts,     ///< local: deliver to each of `accounts`
+    unknown,      ///< our domain, no such user: 550 5.1.1
+    disabled,     ///< the account is disabled: 550 5.2.1
+    not_local,    ///< not our domain
+  };
+  Kind kind = Kind::not_local;
+  std::vector<Account> accounts;       ///< without duplicates; an alias may name several
+  std::vector<std::string> remote;     ///< alias targets outside our domains (refused until there is a queue)
+  std::string detail;                  ///< the "+tag" of the address, without '+'
+};
+
+/// A successful login.
+struct Login {
+  Account account;
+};
+
+/// SCRAM-SHA-256 keys of an account (RFC 7677; RFC 5802 §3).
+struct ScramKeys {
+  std::string salt;             ///< octets
+  std::uint32_t iterations = 0;
+  std::string stored_key;       ///< 32 octets
+  std::string server_key;       ///< 32 octets
+};
+
+struct Domain {
+  std::string name;             ///< lower-case A-labels
+  std::string catch_all;        ///< address, or empty
+};
+
+struct Alias {
+  std::string address;
+  std::vector<std::string> targets;
+};
+
+/// How a password came in with `account import`.
+struct ImportedAccount {
+  std::string address;
+  std::string password_hash;    ///< "{SHA512-CRYPT}$6$…", "$6$…", "{PLAIN}…", …; empty: none
+  std::uint64_t quota_octets = 0;
+};
+
+/// The directory. Lookups are asynchronous (a backend may be remote), but complete at once with the lmdb backend; password checks run on the
+/// worker pool unless the verified-password cache knows the answer.
+///
+/// Threads: any; coroutines resume on the caller's executor.
+/// Errors: Fault::temporary where the directory cannot be read (never guess then: refuse with the protocol's temporary failure);
+///   Fault::refused: no such account/domain, exists already, bad address, wrong password (code "AUTHENTICATIONFAILED"), disabled account.
+class Directory {
+ public:
+  virtual ~Directory() = default;
+
+  // ---- for sessions
+  virtual net::Task<Recipient> resolve(std::string address) = 0;
+  /// By normalised or raw address; nullopt where there is none.
+  virtual net::Task<std::optional<Account>> find(std::string address) = 0;
+  /// A user name is the address; a bare local part gets the default domain where one is configured.
+  /// Takes the same time whether or not the account exists. Fault::refused "AUTHENTICATIONFAILED" alike for unknown, wrong and disabled.
+  virtual net::Task<Login> authenticate(std::string user, std::string password) = 0;
+  /// Keys for SCRAM; for unknown users made-up ones that are the same at each call (RFC 5802 §9 hides who exists).
+  virtual net::Task<ScramKeys> scram_keys(std::string user) = 0;
+  /// After a SCRAM proof has been verified against scram_keys.
+  virtual net::Task<Login> login_verified(std::string user) = 0;
+  virtual net::Task<bool> is_local_domain(std::string domain) = 0;
+  /// Addresses the account may send as: its own and the aliases that lead to it alone.
+  virtual net::Task<bool> may_send_as(AccountNumber account, std::string address) = 0;
+
+  // ---- for admins; each change is durable when it returns and seen by the next lookup
+  virtual net::Task<void> add_domain(std::string name) = 0;
+  virtual net::Task<void> remove_domain(std::string name) = 0;   ///< refused while it has accounts or aliases
+  virtual net::Task<std::vector<Domain>> domains() = 0;
+  /// Places it by rendezvous hashing over the shards. An empty password: none can log in.
+  virtual net::Task<Account> add_account(std::string address, std::string password, std::uint64_t quota_octets) = 0;
+  virtual net::Task<Account> import_account(ImportedAccount account) = 0;
+  virtual net::Task<std::vector<Account>> accounts(std::string domain) = 0;   ///< empty: all
+  virtual net::Task<void> set_password(std::string address, std::string password) = 0;
+  virtual net::Task<void> set_enabled(std::string address, bool enabled) = 0;
+  virtual net::Task<void> set_quota(std::string address, std::uint64_t octets, std::uint64_t messages) = 0;
+  virtual net::Task<void> set_placement(std::string address, Placement placement) = 0;  ///< raises the epoch by one
+  /// Removes it from the directory; its mail is the caller's to remove.
+  virtual net::Task<Account> remove_account(std::string address) = 0;
+  /// "@domain" as the address makes a catch-all.
+  virtual net::Task<void> add_alias(std::string address, std::vector<std::string> targets) = 0;
+  virtual net::Task<void> remove_alias(std::string address) = 0;
+  virtual net::Task<std::vector<Alias>> aliases(std::string domain) = 0;
+};
+
+}  // namespace relais::directory
