@@ -11,7 +11,7 @@ import sys
 LAYERS = ["base", "net", "message", "directory", "storage", "antispam", "smtp", "imap", "pop", "migrate", "admin", "bench", "tests"]
 APART = {"smtp", "imap", "pop"}  # never include each other
 NO_IO = {"base", "message"}
-PURE = re.compile(r"boost/|openssl/|lmdb\.h|^thread$|^mutex$|^chrono$|base/clock\.h|base/log\.h|^net/|^storage/|^directory/")
+PURE = re.compile(r"boost/|openssl/|lmdb\.h|^thread$|^mutex$|base/clock\.h|base/log\.h|^net/|^storage/|^directory/")
 IO = re.compile(r"boost/|openssl/ssl|lmdb\.h")
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]')
 
