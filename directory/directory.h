@@ -57,6 +57,7 @@ struct Login {
 
 /// SCRAM-SHA-256 keys of an account (RFC 7677; RFC 5802 §3).
 struct ScramKeys {
+  std::uint64_t generation = 0; ///< of the credential: login_verified() refuses once the password has been changed
   std::string salt;             ///< octets
   std::uint32_t iterations = 0;
   std::string stored_key;       ///< 32 octets
@@ -76,7 +77,7 @@ struct Alias {
 /// How a password came in with `account import`.
 struct ImportedAccount {
   std::string address;
-  std::string password_hash;    ///< "{SHA512-CRYPT}$6$…", "$6$…", "{PLAIN}…", …; empty: none
+  std::string password_hash;    ///< "{SHA512-CRYPT}$6$…", "$6$…", "{PLAIN}…", …; empty: none (directory/password.h lists the schemes)
   std::uint64_t quota_octets = 0;
 };
 
@@ -85,24 +86,33 @@ struct ImportedAccount {
 ///
 /// Threads: any; coroutines resume on the caller's executor.
 /// Errors: Fault::temporary where the directory cannot be read (never guess then: refuse with the protocol's temporary failure);
-///   Fault::refused: no such account/domain, exists already, bad address, wrong password (code "AUTHENTICATIONFAILED"), disabled account.
+///   Fault::refused: no such account/domain (code "NONEXISTENT"), exists already ("ALREADYEXISTS"), wrong password or disabled account
+///   ("AUTHENTICATIONFAILED"), a password or hash that can't be taken; Fault::syntax: an address that is none.
 class Directory {
  public:
   virtual ~Directory() = default;
 
   // ---- for sessions
+  /// Exact account, else alias (followed to its end), else the account or alias before the "+tag", else the domain's catch-all, else unknown.
+  /// Local parts are compared without regard to case. "postmaster", also without a domain (RFC 5321 §4.1.1.3), goes to the configured
+  /// postmaster where nothing else takes it. Aliases that lead too far (10 deep, 1,000 targets) are Fault::temporary.
   virtual net::Task<Recipient> resolve(std::string address) = 0;
   /// By normalised or raw address; nullopt where there is none.
   virtual net::Task<std::optional<Account>> find(std::string address) = 0;
+  virtual net::Task<std::optional<Account>> find_number(AccountNumber account) = 0;
   /// A user name is the address; a bare local part gets the default domain where one is configured.
   /// Takes the same time whether or not the account exists. Fault::refused "AUTHENTICATIONFAILED" alike for unknown, wrong and disabled.
   virtual net::Task<Login> authenticate(std::string user, std::string password) = 0;
   /// Keys for SCRAM; for unknown users made-up ones that are the same at each call (RFC 5802 §9 hides who exists).
   virtual net::Task<ScramKeys> scram_keys(std::string user) = 0;
   /// After a SCRAM proof has been verified against scram_keys.
-  virtual net::Task<Login> login_verified(std::string user) = 0;
+  /// @param generation  that of the keys
+  virtual net::Task<Login> login_verified(std::string user, std::uint64_t generation) = 0;
+  /// Whether every account with a password has SCRAM keys: an imported hash has none until its owner's first login with a plain password,
+  /// and many clients try nothing else once SCRAM was announced. Sessions announce it through sasl_mechanisms().
+  virtual bool scram_ready() const = 0;
   virtual net::Task<bool> is_local_domain(std::string domain) = 0;
-  /// Addresses the account may send as: its own and the aliases that lead to it alone.
+  /// Addresses the account may send as: its own (with any "+tag") and those that resolve to it alone.
   virtual net::Task<bool> may_send_as(AccountNumber account, std::string address) = 0;
 
   // ---- for admins; each change is durable when it returns and seen by the next lookup
