@@ -32,9 +32,9 @@ using Visitor = std::function<bool(const KeyValue&)>;
 class Reader {
  public:
   virtual ~Reader() = default;
-  /// The value, or nullopt. The view lives as long as the Snapshot, or inside a Txn until the transaction body returns.
+  /// The value, or nullopt. The view lives as long as the Snapshot; inside a Txn until its next put, erase, retain or release.
   virtual Result<std::optional<std::string_view>> get(std::string_view key) const = 0;
-  /// Visits keys in [first, last), ascending.
+  /// Visits keys in [first, last), ascending. The visitor must not modify the Txn.
   virtual Result<void> range(std::string_view first, std::string_view last, const Visitor& visit) const = 0;
   /// The last key in [first, last), or nullopt: finds the newest entry of an ascending family at the cost of one get.
   virtual Result<std::optional<std::pair<std::string, std::string_view>>> last_in(std::string_view first, std::string_view last) const = 0;
@@ -51,8 +51,10 @@ class Txn : public Reader {
   virtual Result<void> erase(std::string_view key) = 0;
   /// One more reference to a blob (COPY). Fault::corrupt where it does not exist.
   virtual Result<void> retain_blob(BlobId blob) = 0;
-  /// One reference less; at none the blob is dead and its space is reclaimed by compaction.
+  /// One reference less; at none the blob is dead and its space is reclaimed by compaction. A blob of this very transaction may be released.
   virtual Result<void> release_blob(BlobId blob) = 0;
+  /// Hands the event to the engine's listener once this transaction is durable; never if the body fails. A body that runs again publishes anew.
+  virtual void publish(const ChangeEvent& event) = 0;
 };
 
 /// A blob ready to be stored: independently compressed, checksummed chunks, so that several blobs can share prepared chunks and a range
@@ -95,6 +97,7 @@ struct CheckReport {
 ///   Fault::temporary, code "READ_ONLY"  a commit or an fsync failed before: what is on disk is unknown, so every write is refused
 ///                     until the engine is reopened
 ///   Fault::corrupt    a checksum or a record does not verify
+///   Fault::refused, code "NONEXISTENT"  read_blob of a blob that is released and reclaimed
 class Engine {
  public:
   virtual ~Engine() = default;
@@ -102,8 +105,11 @@ class Engine {
   virtual net::Task<void> transact(AccountId account, std::vector<std::shared_ptr<const EncodedBlob>> blobs, TxnBody body) = 0;
   /// Appends [offset, offset + length) of the blob's decoded octets to `into` (less at the blob's end).
   virtual net::Task<void> read_blob(BlobId blob, std::uint64_t offset, std::uint64_t length, std::string& into) const = 0;
-  /// As read_blob of everything, for a caller that must not suspend: nullopt where it would have to wait for the disk.
+  /// As read_blob, for a caller that must not suspend: false (and nothing appended) where it would have to wait for the disk.
   virtual Result<bool> try_read_blob(BlobId blob, std::uint64_t offset, std::uint64_t length, std::string& into) const = 0;
+  /// Who gets what Txn::publish was given. Set once, before the first transact(). Called on the committer thread after the commit is durable
+  /// and before its waiters resume, in the order of the bodies; it only posts, never blocks, never calls the engine.
+  virtual void listen(std::function<void(const ChangeEvent&)> listener) = 0;
   /// All accounts that have keys here.
   virtual Result<std::vector<AccountId>> accounts() const = 0;
   /// Removes every key of the account and releases nothing else: the caller has released its blobs.
@@ -113,6 +119,8 @@ class Engine {
   virtual Result<EngineStats> stats() const = 0;
   /// Verifies every key page, blob record and checksum. Long; reads only; run it on a worker.
   virtual Result<CheckReport> check() const = 0;
+  /// Every blob that has references and how many, ascending, from one consistent view; return false to stop. For check_model().
+  virtual Result<void> blob_references(const std::function<bool(BlobId blob, std::uint64_t references)>& visit) const = 0;
   /// Rewrites segments whose dead share exceeds `dead_share` (0 to 1) and removes them. Long; serving goes on meanwhile. @return octets freed
   virtual net::Task<std::uint64_t> compact(double dead_share) = 0;
   /// Waits for what is in flight and closes; later writes are refused.

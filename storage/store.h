@@ -105,13 +105,6 @@ struct QuotaUsage {
   std::uint64_t messages_limit = 0;      ///< 0: none
 };
 
-/// Something was committed in a mailbox. Sent after the commit, in commit order per mailbox.
-struct ChangeEvent {
-  AccountId account{};
-  MailboxId mailbox{};
-  ModSeq mod_seq = 0;
-};
-
 /// While it lives, events reach the callback. Destroy it on any thread; no call begins after the destructor returned.
 class Subscription {
  public:
@@ -138,7 +131,10 @@ class Store {
   /// All mailboxes and subscriptions, sorted by name, INBOX first. A parent that was never created does not appear.
   virtual net::Task<std::vector<MailboxInfo>> list(AccountRef account) = 0;
   virtual net::Task<MailboxInfo> status(AccountRef account, std::string name) = 0;
-  /// Makes missing parents too. `uid_validity`: dictated by a migrator.
+  /// Makes missing parents too; a \Noselect name becomes a mailbox. Fault::refused USEATTR (RFC 6154 §3) where another mailbox has the special
+  /// use already, unless that one was never used (then the use passes on).
+  /// @param uid_validity  dictated by a migrator. An existing mailbox that never held a message (INBOX and the other default ones) takes it
+  ///                      over, together with the special use; any other gives ALREADYEXISTS.
   virtual net::Task<MailboxInfo> create(AccountRef account, std::string name, std::uint8_t special_use, std::optional<std::uint32_t> uid_validity) = 0;
   /// Children move along; renaming INBOX moves its messages into a new mailbox (RFC 9051 §6.3.6).
   virtual net::Task<void> rename(AccountRef account, std::string from, std::string to) = 0;
@@ -164,10 +160,12 @@ class Store {
                                          std::string once) = 0;
   virtual net::Task<void> forget_once(AccountRef account, std::string once) = 0;
   virtual net::Task<StoreFlagsResult> store_flags(AccountRef account, MailboxId mailbox, StoreFlagsRequest request) = 0;
-  /// Removes the messages of `uids` (nullopt: all) that carry \Deleted; with `any_flag` also those that do not (POP3, MOVE by a migrator).
+  /// Removes the messages of `uids` (nullopt: all) that carry \Deleted; with `any_flag` also those that do not (POP3, a migrator): that is one
+  /// transaction, all or none. Without `any_flag` a large set is removed in several steps, and an error may leave a part of it removed.
   virtual net::Task<ExpungeResult> expunge(AccountRef account, MailboxId mailbox, std::optional<NumberSet> uids, bool any_flag) = 0;
   /// Flags, dates and ids are kept. All or nothing; UIDs that are gone are ignored.
   virtual net::Task<CopyResult> copy(AccountRef account, MailboxId from, NumberSet uids, std::string to) = 0;
+  /// As copy() and then expunge of the originals, in one step per message (RFC 9051 §6.4.8): an error may leave a part of a large set moved.
   virtual net::Task<CopyResult> move(AccountRef account, MailboxId from, NumberSet uids, std::string to) = 0;
   virtual net::Task<void> set_quota(AccountRef account, std::uint64_t octets_limit, std::uint64_t messages_limit) = 0;
   /// Dictated by a migrator: never lowers them.

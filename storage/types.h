@@ -87,6 +87,7 @@ struct MessageView {
   std::int16_t internal_zone = 0;  ///< minutes east of UTC, as given by the client or the platform
   std::int64_t save_date = 0;      ///< when it came into this mailbox (RFC 8514)
   std::int64_t sent_date = 0;      ///< message::Summary::sent_date
+  std::int16_t sent_zone = 0;      ///< message::Summary::sent_zone, for SENTBEFORE, SENTON, SENTSINCE
   std::uint64_t email_id = 0;      ///< RFC 8474 EMAILID: equal for copies
   std::uint64_t thread_id = 0;     ///< RFC 8474 THREADID, 0 where unknown
   std::string_view uidl;           ///< POP3 UIDL that the legacy platform had handed out; empty: derive it
@@ -116,6 +117,13 @@ struct MailboxChanges {
   bool vanished_unknown = false;     ///< tombstones that old were dropped: `vanished` then holds every UID below uid_next that is not there
   std::vector<FlagChange> changed;   ///< flags or existence changed since, ascending UID; new messages are among them
   std::vector<std::string> keywords;
+};
+
+/// Something was committed in a mailbox. Sent after the commit, in commit order.
+struct ChangeEvent {
+  AccountId account{};
+  MailboxId mailbox{};
+  ModSeq mod_seq = 0;
 };
 
 }  // namespace relais::storage
