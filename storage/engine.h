@@ -42,7 +42,22 @@ class Reader {
 
 /// One consistent view. Never waits for writers, never blocks them. One thread; keep it for milliseconds, never across a co_await:
 /// an old view keeps the engine from reusing space.
-class Snapshot : public Reader {};
+class Snapshot : public Reader {
+ public:
+  /// As Engine::try_read_blob, found through this view: the cheapest way to read the blobs that a range names.
+  virtual Result<bool> try_read_blob(BlobId blob, std::uint64_t offset, std::uint64_t length, std::string& into) const = 0;
+};
+
+/// One consistent view of all accounts and blobs, for checks (do the references in the keys match those of the blobs?). One thread; it may
+/// live for minutes, meanwhile the engine cannot reuse space.
+class ShardView {
+ public:
+  virtual ~ShardView() = default;
+  /// Ascending by account and key; return false to stop.
+  virtual Result<void> for_each_key(const std::function<bool(AccountId account, const KeyValue& entry)>& visit) const = 0;
+  /// Ascending by id; return false to stop.
+  virtual Result<void> for_each_blob(const std::function<bool(BlobId blob, std::uint64_t references)>& visit) const = 0;
+};
 
 /// A transaction in progress. Reads see its own writes.
 class Txn : public Reader {
@@ -110,6 +125,8 @@ class Engine {
   /// Who gets what Txn::publish was given. Set once, before the first transact(). Called on the committer thread after the commit is durable
   /// and before its waiters resume, in the order of the bodies; it only posts, never blocks, never calls the engine.
   virtual void listen(std::function<void(const ChangeEvent&)> listener) = 0;
+  /// Everything at one instant.
+  virtual Result<std::unique_ptr<ShardView>> view() const = 0;
   /// All accounts that have keys here.
   virtual Result<std::vector<AccountId>> accounts() const = 0;
   /// Removes every key of the account and releases nothing else: the caller has released its blobs.
