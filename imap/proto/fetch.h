@@ -15,6 +15,13 @@ namespace relais::imap {
 /// What a section names within its part (RFC 9051 §6.4.5.1).
 enum class SectionText : std::uint8_t { none, header, header_fields, header_fields_not, text, mime };
 
+/// `<offset.length>`, octets.
+struct FetchPartial {
+  std::uint64_t offset = 0;
+  std::uint64_t length = 0;  ///< not 0
+  friend bool operator==(const FetchPartial&, const FetchPartial&) = default;
+};
+
 struct FetchItem {
   enum class Kind : std::uint8_t {
     envelope,
@@ -35,18 +42,12 @@ struct FetchItem {
     rfc822_header,   ///< BODY.PEEK[HEADER] under another name
     rfc822_text,     ///< BODY[TEXT] under another name
   };
-  /// `<offset.length>`, octets.
-  struct Partial {
-    std::uint64_t offset = 0;
-    std::uint64_t length = 0;  ///< not 0
-    friend bool operator==(const Partial&, const Partial&) = default;
-  };
   Kind kind = Kind::flags;
   bool peek = false;                   ///< leave \Seen alone
   SectionText text = SectionText::none;
   std::vector<std::uint32_t> part;     ///< 1.2.3; empty for the message itself
   std::vector<std::string> names;      ///< of HEADER.FIELDS, as written
-  std::optional<Partial> partial;
+  std::optional<FetchPartial> partial;
 
   /// Fetching it sets \Seen (RFC 9051 §6.4.5).
   bool sets_seen() const noexcept {

@@ -96,12 +96,10 @@ class Framer {
  private:
   enum class State : std::uint8_t { line, literal, message, skip_line, skip_literal, refused, broken, done };
 
-  Step end_of_line(std::size_t used);
-  Step announced(std::size_t used);
-  Step skip(std::string_view input);
-  Event skip_announced();
-  Event break_off(Error error);
+  Event end_of_line();
+  void give_up(const Literal& literal, bool announced, bool too_large);
   void start_skipping(Error error);
+  std::size_t skip(std::string_view input);
 
   FramerLimits limits_;
   State state_ = State::line;

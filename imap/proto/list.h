@@ -30,8 +30,7 @@ struct ListArgs {
   std::optional<StatusItems> return_status;         ///< RFC 5819
 };
 
-inline constexpr std::size_t kMaxListPatterns = 64;      ///< our own limit
-inline constexpr std::size_t kMaxPatternOctets = 4096;   ///< our own limit: longer than any name
+inline constexpr std::size_t kMaxListPatterns = 64;  ///< our own limit
 
 /// Parses what follows "LIST". Fault::syntax for an unknown option (RFC 5258 §3: MUST) or for RECURSIVEMATCH alone.
 /// Source: RFC 9051 §6.3.9, RFC 5258 §6, RFC 5819 §4, RFC 6154 §6.

@@ -1,6 +1,7 @@
 // Mailbox names: modified UTF-7, INBOX, and list patterns.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,8 +18,8 @@ std::optional<std::string> utf7_to_utf8(std::string_view name);
 /// UTF-8 to modified UTF-7. The text must be well-formed UTF-8; nullopt otherwise.
 std::optional<std::string> utf8_to_utf7(std::string_view name);
 
-/// A name that we let exist: well-formed UTF-8, not empty, without control characters, line and paragraph separators
-/// (RFC 6855 §3, RFC 5198 §2) and U+FFFD-like non-characters' absence is not asked for.
+/// A name that may exist: well-formed UTF-8, not empty, without control characters and line or paragraph separators
+/// (RFC 6855 §3).
 bool is_mailbox_name(std::string_view utf8) noexcept;
 
 /// "inbox" and "Inbox/x" become "INBOX" and "INBOX/x"; other names stay as they are (RFC 9051 §5.1).
@@ -27,8 +28,12 @@ void canonicalise_inbox(std::string& name);
 /// Collapses runs of wildcards: "**" and "*%" to "*", "%%" to "%". Same matches, fewer steps.
 void collapse_wildcards(std::string& pattern);
 
-/// Whether the name matches: "*" is any text, "%" any text without the separator. The level INBOX matches without regard to case.
-/// At most O(name² + pattern) steps, no recursion. Source: RFC 9051 §6.3.9.
+/// The longest pattern that list_matches() looks at; octets. Our own limit: longer than any name.
+inline constexpr std::size_t kMaxPatternOctets = 1023;
+
+/// Whether the name matches: "*" is any text, "%" any text without the separator. A first level INBOX matches without regard to
+/// case. A pattern above kMaxPatternOctets matches nothing. At most O(name × pattern) steps, no recursion, no allocation.
+/// Source: RFC 9051 §6.3.9.
 bool list_matches(std::string_view pattern, std::string_view name) noexcept;
 
 }  // namespace relais::imap
