@@ -52,18 +52,17 @@ class Searcher {
  public:
   /// @param key  UTF-8. An empty key is found everywhere.
   explicit Searcher(std::string_view key);
-  /// @param utf8  Any text; folded on the fly (ASCII text without a copy).
+  /// @param utf8  Any text. Folded piece by piece where it is ASCII, as a copy otherwise. Linear time, whatever key and text.
   bool found_in(std::string_view utf8) const;
   /// @param folded  A text that went through fold_case_for_search().
   bool found_in_folded(std::string_view folded) const noexcept;
   std::string_view folded_key() const noexcept { return key_; }
 
  private:
-  bool found_in_ascii(std::string_view text) const noexcept;
+  bool found_in_ascii(std::string_view text) const;
 
-  std::string key_;       ///< folded
-  bool ascii_ = true;     ///< the key is ASCII: an ASCII text can hold it
-  unsigned char skip_[256]{};  ///< Horspool distances, both cases of a letter alike; 255 at most
+  std::string key_;  ///< folded
+  bool ascii_;       ///< an ASCII text can hold the key
 };
 
 }  // namespace relais::message

@@ -1,0 +1,13 @@
+// ENVELOPE of a message or embedded message in IMAP's wire form.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace relais::message {
+
+/// Appends the parenthesised ENVELOPE of RFC 9051 §7.5.2 for a message with this header. Several fields of one name: the addresses of all, the
+/// text of the first.
+void append_envelope(std::string& out, std::string_view header);
+
+}  // namespace relais::message
