@@ -37,9 +37,12 @@ enum class Awaiting : std::uint8_t { command, data };
 /// `buffered()`; the session's framer looks at them and says how many it used with `consume()`.
 ///
 /// Errors of all operations: Fault::closed with code
-///   ""          the peer closed or reset
+///   ""          the peer closed or reset, or close() was called
 ///   "timeout"   the deadline passed
 ///   "shutdown"  the platform stops (only from a wait with Awaiting::command)
+/// After "timeout" or "shutdown" of fill() the connection can still be written to (a farewell); after a failed write it is closed.
+/// TLS: Fault::refused with the reason in detail; the connection is closed.
+/// Lifetime: may be destroyed at any time on its loop; what is pending ends with Fault::closed.
 class Connection {
  public:
   Connection(Loop& loop, std::unique_ptr<Stream> stream, Endpoints endpoints);
@@ -62,10 +65,10 @@ class Connection {
   std::string& out() noexcept { return out_; }
   /// Sends the pending output. A peer that takes nothing until the deadline is closed.
   Task<void> flush(Deadline deadline);
-  /// Sends the pending output and then the pieces, without copying them.
+  /// Sends the pending output and then the pieces, without copying them: they must stay valid until it returns.
   Task<void> write(std::span<const std::string_view> pieces, Deadline deadline);
 
-  /// Server side of a TLS handshake. Buffered plaintext from before is discarded (RFC 3207 §4.2: it could have been injected).
+  /// Server side of a TLS handshake. Output must have been flushed. Buffered plaintext from before is discarded (RFC 3207 §4.2: it could have been injected).
   Task<void> start_tls(const TlsContext& context, Deadline deadline);
   /// Client side. `server_name` is sent as SNI and checked against the certificate where the context verifies.
   Task<void> start_tls_client(const TlsContext& context, std::string server_name, Deadline deadline);
@@ -80,13 +83,12 @@ class Connection {
   static constexpr std::size_t kReadSize = 64 * 1024;  ///< octets; most that one fill() adds
 
  private:
-  friend class Loop;
-  void expire(bool timeout) noexcept;
   struct Impl;
+  friend Task<std::unique_ptr<Connection>> connect(Loop&, std::string, std::uint16_t, Deadline);
   Loop& loop_;
+  std::shared_ptr<Impl> impl_;  ///< shared with the operations that are pending
+  std::string& out_;
   Endpoints endpoints_;
-  std::string out_;
-  std::unique_ptr<Impl> impl_;
 };
 
 /// Opens a TCP connection. Errors: Fault::temporary (refused, unreachable, timeout).

@@ -11,12 +11,10 @@
 
 namespace relais::net {
 
-class Connection;
-
 /// One thread's event loop. A connection lives and dies on one Loop, so what belongs to it needs no locks.
 ///
-/// Besides the io_context it keeps the deadlines of its connections in one coarse timer wheel (resolution 1 s below one
-/// minute, exact order above is not promised): a deadline costs no timer object and no allocation per operation.
+/// Besides the io_context it keeps the deadlines of its connections in one coarse timer wheel (net/deadline_wheel.h:
+/// never early, some 64 ms late): a deadline costs no timer object and no allocation per operation.
 class Loop {
  public:
   Loop();
@@ -37,12 +35,16 @@ class Loop {
   /// Graceful stop, on the loop's thread: every Connection that waits for a command gets Fault::closed with code "shutdown";
   /// the others get it when they next wait for one.
   void begin_shutdown();
+  /// Threads: any.
   bool shutting_down() const noexcept;
+  /// Threads: any.
   std::size_t connections() const noexcept;
 
- private:
-  friend class Connection;
   struct Impl;
+  /// For the other parts of net/ (net/loop_impl.h).
+  Impl& impl() noexcept { return *impl_; }
+
+ private:
   std::unique_ptr<Impl> impl_;
 };
 

@@ -3,6 +3,7 @@
 
 #include "net/task.h"
 
+#include <exception>
 #include <functional>
 #include <optional>
 #include <memory>
@@ -19,13 +20,21 @@ class WorkerPool {
   ~WorkerPool();  ///< finishes what is queued, joins
 
   /// Runs `job` on a worker and resumes the caller on its own executor with the job's Result<T>.
-  /// Takes the job by value: a lambda bound to a name, never a temporary that holds references to one.
-
+  /// What the job throws is thrown here again. Lifetime: the caller's io_context outlives the pool.
   template <class F, class R = std::invoke_result_t<F>>
   asio::awaitable<R> run(F job) {
     std::optional<R> result;
-    auto accepted = co_await submit([&] { result.emplace(job()); });
+    std::exception_ptr thrown;
+    auto work = [&] {
+      try {
+        result.emplace(job());
+      } catch (...) {
+        thrown = std::current_exception();  // rethrown below, on the caller's thread
+      }
+    };
+    auto accepted = co_await submit(work);
     if (!accepted) co_return std::unexpected(std::move(accepted).error());
+    if (thrown) std::rethrow_exception(thrown);
     co_return std::move(*result);
   }
 

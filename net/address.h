@@ -1,0 +1,39 @@
+// Numeric addresses, and the keys under which an address is counted.
+#pragma once
+
+#include "base/result.h"
+#include "net/connection.h"
+
+#include <compare>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include <sys/socket.h>
+
+namespace relais::net {
+
+/// A numeric IPv4 or IPv6 address and a port, as the kernel wants it.
+struct SocketAddress {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof(sockaddr_storage);
+  const sockaddr* get() const noexcept { return reinterpret_cast<const sockaddr*>(&storage); }
+  sockaddr* get() noexcept { return reinterpret_cast<sockaddr*>(&storage); }
+  int family() const noexcept { return storage.ss_family; }
+  /// "192.0.2.1", "2001:db8::1"; an IPv4-mapped IPv6 address as IPv4.
+  std::string address() const;
+  std::uint16_t port() const noexcept;
+};
+
+/// Errors: Fault::refused where the address is not numeric (host names are never looked up here).
+Result<SocketAddress> parse_address(std::string_view address, std::uint16_t port);
+
+/// What limits are counted by: an IPv4 address, or the /64 of an IPv6 address, since that is what one customer gets.
+struct AddressKey {
+  std::uint64_t value = 0;
+  bool ipv6 = false;
+  auto operator<=>(const AddressKey&) const = default;
+};
+AddressKey address_key(const SocketAddress& address) noexcept;
+
+}  // namespace relais::net

@@ -1,0 +1,124 @@
+// The epoll set of a loop: turns readiness into resumed coroutines.
+#include "net/poller.h"
+
+#include "base/check.h"
+
+#include <boost/asio/post.hpp>
+
+#include <cerrno>
+
+#include <unistd.h>
+
+namespace relais::net {
+
+Watch::Watch(Poller& poller, int fd) : poller_(poller), fd_(fd) { poller_.add(*this); }
+
+Watch::~Watch() { close(); }
+
+asio::awaitable<Wake> Watch::wait(Waiter& slot, const bool& ready) {
+  // The function object runs once the coroutine is suspended; calling the handler inside it is not allowed.
+  return asio::async_initiate<const asio::use_awaitable_t<>, void(Wake)>(
+      [this, &slot, &ready](auto&& handler) {
+        RELAIS_CHECK(!slot);
+        slot.emplace(std::forward<decltype(handler)>(handler));
+        if (fd_ < 0)
+          post(slot, Wake::cancelled);
+        else if (ready)
+          post(slot, Wake::ready);
+      },
+      asio::use_awaitable);
+}
+
+void Watch::post(Waiter& slot, Wake wake) {
+  if (!slot) return;
+  asio::post(*poller_.context_, [handler = std::move(*slot), wake]() mutable { std::move(handler)(wake); });
+  slot.reset();
+}
+
+void Watch::cancel() {
+  post(reader_, Wake::cancelled);
+  post(writer_, Wake::cancelled);
+}
+
+void Watch::close() noexcept {
+  if (fd_ < 0) return;
+  poller_.remove(*this);
+  ::close(fd_);
+  fd_ = -1;
+  cancel();
+}
+
+Poller::Poller() : epoll_(::epoll_create1(EPOLL_CLOEXEC)) { RELAIS_CHECK(epoll_ >= 0); }
+
+Poller::~Poller() {
+  RELAIS_CHECK(!watched_);
+  ::close(epoll_);
+}
+
+void Poller::attach(asio::io_context& context) {
+  context_ = &context;
+  watched_.emplace(context.get_executor(), epoll_);
+  arm();
+}
+
+void Poller::abandon() noexcept {
+  while (watches_ != nullptr) {
+    Watch& watch = *watches_;
+    remove(watch);
+    // Destroying a waiter destroys its coroutine and with it, most often, the watch itself.
+    auto reader = std::exchange(watch.reader_, std::nullopt);
+    auto writer = std::exchange(watch.writer_, std::nullopt);
+  }
+  if (watched_) watched_->release();
+  watched_.reset();
+}
+
+void Poller::add(Watch& watch) {
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  event.data.ptr = &watch;
+  RELAIS_CHECK(::epoll_ctl(epoll_, EPOLL_CTL_ADD, watch.fd_, &event) == 0);
+  watch.next_ = watches_;
+  if (watches_ != nullptr) watches_->previous_ = &watch;
+  watches_ = &watch;
+}
+
+void Poller::remove(Watch& watch) noexcept {
+  if (watch.previous_ == nullptr && watches_ != &watch) return;  // abandoned
+  (watch.previous_ != nullptr ? watch.previous_->next_ : watches_) = watch.next_;
+  if (watch.next_ != nullptr) watch.next_->previous_ = watch.previous_;
+  watch.previous_ = watch.next_ = nullptr;
+  ::epoll_ctl(epoll_, EPOLL_CTL_DEL, watch.fd_, nullptr);
+  for (int i = first_; i < count_; ++i)
+    if (events_[static_cast<std::size_t>(i)].data.ptr == &watch) events_[static_cast<std::size_t>(i)].data.ptr = nullptr;
+}
+
+void Poller::arm() {
+  watched_->async_wait(asio::posix::stream_descriptor::wait_read, [this](const boost::system::error_code& error) {
+    if (error) return;
+    dispatch();
+    arm();
+  });
+}
+
+void Poller::dispatch() {
+  count_ = ::epoll_wait(epoll_, events_.data(), kBatch, 0);
+  for (first_ = 0; first_ < count_;) {
+    const epoll_event event = events_[static_cast<std::size_t>(first_++)];
+    auto* watch = static_cast<Watch*>(event.data.ptr);
+    if (watch == nullptr) continue;  // closed by a handler of this batch
+    const bool in = (event.events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+    const bool out = (event.events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0;
+    if ((event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) watch->hung_up_ = true;
+    if (in) watch->readable_ = true;
+    if (out) watch->writable_ = true;
+    // A resumed coroutine may destroy the watch, so the writer's handler is taken before the reader runs.
+    auto reader = in ? std::exchange(watch->reader_, std::nullopt) : std::nullopt;
+    auto writer = out ? std::exchange(watch->writer_, std::nullopt) : std::nullopt;
+    if (reader) std::move (*reader)(Wake::ready);
+    if (writer) std::move (*writer)(Wake::ready);
+  }
+  first_ = count_ = 0;
+}
+
+}  // namespace relais::net

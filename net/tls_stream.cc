@@ -1,0 +1,178 @@
+// TLS records in and out of a non-blocking socket.
+#include "net/tls_stream.h"
+
+#include "base/check.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <climits>
+
+#include <arpa/inet.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+namespace relais::net {
+namespace {
+
+constexpr std::size_t kRecord = 16 * 1024;  // octets of data in a TLS record at most, RFC 8446 §5.1
+
+bool is_address(const std::string& name) {
+  std::array<unsigned char, sizeof(in6_addr)> octets{};
+  return ::inet_pton(AF_INET, name.c_str(), octets.data()) == 1 || ::inet_pton(AF_INET6, name.c_str(), octets.data()) == 1;
+}
+
+int as_int(std::size_t size) noexcept { return static_cast<int>(std::min<std::size_t>(size, INT_MAX)); }
+
+}  // namespace
+
+void TlsStream::Free::operator()(ssl_st* ssl) const noexcept { SSL_free(ssl); }
+
+TlsStream::TlsStream(std::unique_ptr<TcpStream> tcp, const TlsContext& context)
+    : tcp_(std::move(tcp)), settings_(context.impl().current()), ssl_(SSL_new(settings_->contexts.front().get())) {
+  if (!ssl_) throw std::bad_alloc();
+  RELAIS_CHECK(SSL_set_fd(ssl_.get(), tcp_->watch().fd()) == 1);
+}
+
+std::unique_ptr<TlsStream> TlsStream::server(std::unique_ptr<TcpStream> tcp, const TlsContext& context) {
+  std::unique_ptr<TlsStream> stream(new TlsStream(std::move(tcp), context));
+  SSL_set_accept_state(stream->ssl_.get());
+  return stream;
+}
+
+std::unique_ptr<TlsStream> TlsStream::client(std::unique_ptr<TcpStream> tcp, const TlsContext& context, const std::string& server_name) {
+  std::unique_ptr<TlsStream> stream(new TlsStream(std::move(tcp), context));
+  auto* const ssl = stream->ssl_.get();
+  SSL_set_connect_state(ssl);
+  // RFC 6066 §3: literal addresses are not permitted in server_name.
+  if (is_address(server_name)) {
+    if (stream->settings_->verify) X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), server_name.c_str());
+  } else if (!server_name.empty()) {
+    SSL_set_tlsext_host_name(ssl, server_name.c_str());
+    if (stream->settings_->verify) SSL_set1_host(ssl, server_name.c_str());
+  }
+  return stream;
+}
+
+Result<bool> TlsStream::interpret(int returned, bool& wants_other, bool reading) {
+  const int system_error = errno;
+  switch (SSL_get_error(ssl_.get(), returned)) {
+    case SSL_ERROR_WANT_READ:
+      tcp_->watch().drained();
+      wants_other = !reading;
+      return true;
+    case SSL_ERROR_WANT_WRITE:
+      tcp_->watch().filled();
+      wants_other = reading;
+      return true;
+    case SSL_ERROR_ZERO_RETURN:
+      return fail(Fault::closed, "connection closed");
+    case SSL_ERROR_SYSCALL: {
+      broken_ = true;
+      ERR_clear_error();
+      if (system_error == 0) return fail(Fault::closed, "connection closed");
+      return socket_error(system_error, "TLS");
+    }
+    default:
+      broken_ = true;
+      return fail(Fault::refused, "TLS failed", "", openssl_errors());
+  }
+}
+
+Result<TlsStream::Handshake> TlsStream::try_handshake() {
+  ERR_clear_error();
+  errno = 0;
+  const int done = SSL_do_handshake(ssl_.get());
+  if (done != 1) {
+    bool wants_write = false;
+    RELAIS_TRY_VOID(interpret(done, wants_write, true));
+    return wants_write ? Handshake::wants_write : Handshake::wants_read;
+  }
+  info_ = std::make_unique<TlsInfo>();
+  info_->version = SSL_get_version(ssl_.get());
+  info_->cipher = SSL_get_cipher_name(ssl_.get());
+  if (const char* const name = SSL_get_servername(ssl_.get(), TLSEXT_NAMETYPE_host_name); name != nullptr) info_->server_name = name;
+  return Handshake::done;
+}
+
+Result<std::size_t> TlsStream::try_read(std::span<char> into) {
+  const auto* const ssl = ssl_.get();
+  if (!tcp_->watch().readable() && !read_wants_write_ && SSL_has_pending(ssl) == 0) return 0;
+  std::size_t got = 0;
+  while (got < into.size()) {
+    ERR_clear_error();
+    errno = 0;
+    const int n = SSL_read(ssl_.get(), into.data() + got, as_int(into.size() - got));
+    if (n > 0) {
+      got += static_cast<std::size_t>(n);
+      continue;
+    }
+    auto can_go_on = interpret(n, read_wants_write_, true);
+    if (!can_go_on && got == 0) return fail(std::move(can_go_on).error());
+    break;  // an error after some octets comes again with the next call
+  }
+  return got;
+}
+
+Result<std::size_t> TlsStream::write_some(const char* data, std::size_t size) {
+  ERR_clear_error();
+  errno = 0;
+  const int n = SSL_write(ssl_.get(), data, as_int(size));
+  if (n > 0) {
+    write_wants_read_ = false;
+    return static_cast<std::size_t>(n);
+  }
+  RELAIS_TRY_VOID(interpret(n, write_wants_read_, false));
+  return 0;
+}
+
+// Small pieces are gathered into one record. A record that the socket did not take is kept by OpenSSL, which wants the same
+// octets offered again: they are gathered the same way again, because the pieces after a 0 are the same.
+Result<std::size_t> TlsStream::try_write(std::span<const std::string_view> pieces) {
+  thread_local std::array<char, kRecord> record;
+  std::size_t taken = 0;
+  std::size_t piece = 0;
+  std::size_t offset = 0;
+  while (piece < pieces.size()) {
+    const auto rest = pieces[piece].substr(offset);
+    if (rest.empty()) {
+      ++piece;
+      offset = 0;
+      continue;
+    }
+    const char* data = rest.data();
+    std::size_t size = rest.size();
+    if (size < kRecord && piece + 1 < pieces.size()) {
+      size = rest.copy(record.data(), kRecord);
+      for (auto next = piece + 1; next < pieces.size() && size < kRecord; ++next)
+        size += pieces[next].copy(record.data() + size, kRecord - size);
+      data = record.data();
+    }
+    auto sent = write_some(data, size);
+    if (!sent) {
+      if (taken > 0) break;  // it comes again with the next call
+      return sent;
+    }
+    if (*sent == 0) break;
+    taken += *sent;
+    offset += *sent;
+    while (piece < pieces.size() && offset >= pieces[piece].size()) offset -= pieces[piece++].size();
+  }
+  return taken;
+}
+
+asio::awaitable<Wake> TlsStream::wait_readable() { return read_wants_write_ ? tcp_->wait_writable() : tcp_->wait_readable(); }
+asio::awaitable<Wake> TlsStream::wait_writable() { return write_wants_read_ ? tcp_->wait_readable() : tcp_->wait_writable(); }
+
+void TlsStream::close() {
+  if (tcp_->watch().fd() < 0) return;
+  if (info_ && !broken_) {
+    ERR_clear_error();
+    SSL_shutdown(ssl_.get());
+    ERR_clear_error();
+  }
+  tcp_->close();
+}
+
+}  // namespace relais::net
