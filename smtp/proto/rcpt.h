@@ -1,0 +1,20 @@
+// RCPT TO.
+#pragma once
+
+#include "smtp/proto/path.h"
+
+namespace relais::smtp {
+
+struct RcptArgs {
+  /// The domain is empty for the one address without: "Postmaster" in any case (RFC 5321 §4.1.1.3, §4.5.1).
+  message::Address forward_path;
+};
+
+/// Parses what follows the keyword RCPT. No parameter is known (DSN is not offered).
+///
+/// @param smtputf8  whether the transaction's MAIL asked for it
+/// @return Fault::syntax: 5.5.4 grammar, 5.1.3 address, 555 5.5.4 parameter; Fault::refused "553 5.6.7" where the address needs SMTPUTF8.
+/// Source: RFC 5321 §4.1.1.3.
+Result<RcptArgs> parse_rcpt(std::string_view rest, bool smtputf8);
+
+}  // namespace relais::smtp

@@ -1,0 +1,113 @@
+// Wire form of replies, and what an Error is in SMTP.
+#include "smtp/proto/reply.h"
+
+#include "base/ascii.h"
+
+#include <algorithm>
+#include <array>
+
+namespace relais::smtp {
+namespace {
+
+constexpr std::size_t kPrefix = 4;  // "250-"
+
+void append_code(std::string& out, std::uint16_t code, char separator) {
+  out.push_back(static_cast<char>('0' + code / 100 % 10));
+  out.push_back(static_cast<char>('0' + code / 10 % 10));
+  out.push_back(static_cast<char>('0' + code % 10));
+  out.push_back(separator);
+}
+
+// textstring = 1*(%d09 / %d32-126)                          RFC 5321 §4.2; UTF-8 joins with RFC 6531 §3.7.4.1
+void append_text(std::string& out, std::string_view text) {
+  const bool clean = std::ranges::all_of(text, [](char c) { return c == '\t' || (c >= 32 && c < 127); });
+  if (clean) {
+    out.append(text);
+    return;
+  }
+  const bool utf8 = is_utf8(text);
+  for (const char c : text) {
+    const auto octet = static_cast<unsigned char>(c);
+    const bool fine = c == '\t' || (octet >= 32 && octet < 127) || (octet >= 128 && utf8);
+    out.push_back(fine ? c : '?');
+  }
+}
+
+void append_line(std::string& out, std::uint16_t code, std::string_view enhanced, std::string_view text, bool last) {
+  const auto start = out.size();
+  append_code(out, code, last ? ' ' : '-');
+  if (!enhanced.empty()) out.append(enhanced).push_back(' ');
+  const auto used = out.size() - start + 2;
+  if (text.size() + used > kMaxReplyLine) {
+    auto cut = kMaxReplyLine - used;
+    while (cut > 0 && (static_cast<unsigned char>(text[cut]) & 0xC0U) == 0x80U) --cut;  // never inside a UTF-8 character
+    text = text.substr(0, cut);
+  }
+  append_text(out, text);
+  out.append("\r\n");
+}
+
+// Enhanced codes in a Reply outlive everything, so a code that came with an Error is looked up among those there are.
+constexpr std::array kEnhanced{
+    std::string_view{"4.2.1"}, std::string_view{"4.2.2"}, std::string_view{"4.3.0"}, std::string_view{"4.3.1"}, std::string_view{"4.3.2"},
+    std::string_view{"4.4.2"}, std::string_view{"4.5.3"}, std::string_view{"4.7.0"}, std::string_view{"4.7.1"}, std::string_view{"5.0.0"},
+    std::string_view{"5.1.1"}, std::string_view{"5.1.2"}, std::string_view{"5.1.3"}, std::string_view{"5.1.7"}, std::string_view{"5.1.8"},
+    std::string_view{"5.2.1"}, std::string_view{"5.2.2"}, std::string_view{"5.3.0"}, std::string_view{"5.3.4"}, std::string_view{"5.4.6"},
+    std::string_view{"5.5.0"}, std::string_view{"5.5.1"}, std::string_view{"5.5.2"}, std::string_view{"5.5.3"}, std::string_view{"5.5.4"},
+    std::string_view{"5.5.6"}, std::string_view{"5.6.1"}, std::string_view{"5.6.7"}, std::string_view{"5.7.0"}, std::string_view{"5.7.1"},
+    std::string_view{"5.7.8"}, std::string_view{"5.7.11"}, std::string_view{"5.7.13"},
+};
+
+std::string_view known_enhanced(std::string_view code) {
+  const auto at = std::ranges::find(kEnhanced, code);
+  return at == kEnhanced.end() ? std::string_view{} : *at;
+}
+
+struct Default {
+  std::uint16_t code;
+  std::string_view enhanced;
+  std::string_view text;
+};
+
+Default default_for(Fault fault) {
+  switch (fault) {
+    case Fault::syntax: return {501, "5.5.4", "syntax error"};
+    case Fault::refused: return {550, "5.0.0", "refused"};
+    case Fault::temporary:
+    case Fault::corrupt:
+    case Fault::closed: break;
+  }
+  return {451, "4.3.0", "temporary failure, try again later"};
+}
+
+}  // namespace
+
+void append_reply(std::string& out, std::uint16_t code, std::string_view enhanced, std::string_view text) {
+  append_line(out, code, enhanced, text, true);
+}
+
+void append_reply(std::string& out, const Reply& reply) {
+  std::string_view rest = reply.text;
+  for (;;) {
+    const auto end = rest.find('\n');
+    append_line(out, reply.code, reply.enhanced, rest.substr(0, end), end == std::string_view::npos);
+    if (end == std::string_view::npos) return;
+    rest.remove_prefix(end + 1);
+  }
+}
+
+Reply reply_for(const Error& error) {
+  const auto fallback = default_for(error.fault);
+  std::uint16_t code = fallback.code;
+  std::string_view status = error.code;
+  if (status.size() > kPrefix && status[3] == ' ') {
+    if (const auto number = parse_u64(status.substr(0, 3)); number && *number >= 200 && *number < 600) code = static_cast<std::uint16_t>(*number);
+    status.remove_prefix(kPrefix);
+  }
+  auto enhanced = known_enhanced(status);
+  // RFC 2034 §4: the class of the enhanced code is that of the reply code.
+  if (enhanced.empty() || enhanced.front() != static_cast<char>('0' + code / 100)) enhanced = code == fallback.code ? fallback.enhanced : std::string_view{};
+  return Reply{code, enhanced, error.text.empty() ? std::string(fallback.text) : error.text};
+}
+
+}  // namespace relais::smtp

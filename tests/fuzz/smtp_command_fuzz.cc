@@ -1,0 +1,78 @@
+// Any command line: no crash; what is accepted is well-formed and can be written and read again.
+#include "smtp/proto/auth.h"
+#include "smtp/proto/bdat.h"
+#include "smtp/proto/command.h"
+#include "smtp/proto/hello.h"
+#include "smtp/proto/mail.h"
+#include "smtp/proto/rcpt.h"
+#include "smtp/proto/reply.h"
+
+#include <cstdlib>
+
+using namespace relais;
+using namespace relais::smtp;
+
+namespace {
+
+void expect(bool condition) {
+  if (!condition) std::abort();
+}
+
+// A refusal must become one or more whole reply lines, whatever the input held.
+void expect_reply(const Error& error) {
+  std::string out;
+  append_reply(out, reply_for(error));
+  expect(out.ends_with("\r\n") && out.size() >= 6 && (out[0] == '4' || out[0] == '5'));
+  for (std::size_t i = 0; i + 2 < out.size(); ++i) expect(out[i] != '\r' && out[i] != '\n' && out[i] != '\0');
+}
+
+void expect_address(const message::Address& address) {
+  const auto text = message::to_string(address);
+  const auto again = message::parse_mailbox(text, true);
+  expect(again && *again == address);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view line{reinterpret_cast<const char*>(data), size};
+  const auto command = parse_command(line);
+  const auto rest = command.rest;
+  switch (command.verb) {
+    case Verb::mail: {
+      const auto args = parse_mail(rest, {.esmtp = true, .auth = true});
+      if (!args) return expect_reply(args.error()), 0;
+      if (args->reverse_path) expect_address(*args->reverse_path);
+      if (args->auth) expect(decode_xtext(encode_xtext(*args->auth)) == *args->auth);
+      break;
+    }
+    case Verb::rcpt:
+      for (const bool utf8 : {false, true}) {
+        const auto args = parse_rcpt(rest, utf8);
+        if (!args) {
+          expect_reply(args.error());
+        } else if (args->forward_path.domain.empty()) {
+          expect(args->forward_path.local_part == "postmaster");
+        } else {
+          expect_address(args->forward_path);
+        }
+      }
+      break;
+    case Verb::bdat:
+      if (const auto args = parse_bdat(rest); !args) expect_reply(args.error());
+      break;
+    case Verb::auth:
+      if (const auto args = parse_auth(rest); !args) expect_reply(args.error());
+      break;
+    case Verb::ehlo:
+    case Verb::helo:
+    case Verb::lhlo:
+      if (const auto args = parse_hello(rest); !args) expect_reply(args.error());
+      break;
+    default:
+      if (const auto response = parse_auth_response(line); !response) expect_reply(response.error());
+      expect_reply(Error{Fault::refused, {}, std::string(rest), {}});
+      break;
+  }
+  return 0;
+}
