@@ -1,0 +1,321 @@
+// Parses the command line; each leaf command fills a Command or starts the platform.
+#include "admin/cli.h"
+
+#include "admin/command.h"
+#include "admin/csv.h"
+#include "admin/init.h"
+#include "admin/output.h"
+#include "admin/serve.h"
+#include "admin/settings.h"
+#include "base/version.h"
+
+#include <CLI/CLI.hpp>
+
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <iostream>
+#include <sstream>
+#include <unistd.h>
+
+namespace relais::admin {
+namespace {
+
+using nlohmann::json;
+
+int exit_for(const Error& error) {
+  switch (error.fault) {
+    case Fault::syntax: return kExitUsage;
+    case Fault::refused: return kExitRefused;
+    case Fault::temporary:
+    case Fault::closed: return kExitUnavailable;
+    case Fault::corrupt: return kExitDamaged;
+  }
+  return kExitRefused;
+}
+
+int report(const Error& error, bool as_json) {
+  if (as_json) {
+    std::cout << json{{"error", error.text}, {"fault", to_string(error.fault)}}.dump() << '\n';
+  } else {
+    std::cerr << "relais: " << error.text << '\n';
+    if (!error.detail.empty()) std::cerr << "        (" << error.detail << ")\n";
+  }
+  return exit_for(error);
+}
+
+/// What the parsed command line asks for.
+struct Invocation {
+  Command command;
+  bool as_json = false;
+  bool password_stdin = false;
+  std::string file;
+  std::vector<std::string> targets;
+  InitOptions init;
+  std::function<int(Invocation&)> run;
+};
+
+// The first line of standard input, without its line end.
+Result<std::string> read_password() {
+  std::string password;
+  if (!std::getline(std::cin, password)) return fail(Fault::refused, "no password on standard input");
+  if (!password.empty() && password.back() == '\r') password.pop_back();
+  if (password.empty()) return fail(Fault::refused, "the password on standard input is empty");
+  return password;
+}
+
+int run_command(Invocation& invocation) {
+  auto& command = invocation.command;
+  if (invocation.password_stdin) {
+    auto password = read_password();
+    if (!password) return report(password.error(), invocation.as_json);
+    command.request["password"] = *password;
+  }
+  if (!invocation.targets.empty()) command.request["targets"] = invocation.targets;
+  const auto result = carry_out(command);
+  if (!result) return report(result.error(), invocation.as_json);
+  std::cout << (invocation.as_json ? result->dump() + "\n" : to_text(command.operation, *result));
+  return command.operation == "storage check" && !(*result)["problems"].empty() ? kExitDamaged : kExitOk;
+}
+
+// Rows go over in pieces, so that a million of them need neither one huge request nor one huge transaction.
+int run_import(Invocation& invocation) {
+  constexpr std::size_t kRowsPerRequest = 200;
+  std::ifstream file;
+  if (invocation.file != "-") {
+    file.open(invocation.file);
+    if (!file) return report(Error{Fault::refused, "", "cannot read " + invocation.file, ""}, invocation.as_json);
+  }
+  std::istream& in = invocation.file == "-" ? std::cin : file;
+  auto rows = read_account_csv(in);
+  if (!rows) return report(rows.error(), invocation.as_json);
+
+  json total{{"imported", 0}, {"failed", json::array()}};
+  for (std::size_t at = 0; at < rows->size(); at += kRowsPerRequest) {
+    auto piece = json::array();
+    for (std::size_t i = at; i < std::min(rows->size(), at + kRowsPerRequest); ++i) piece.push_back(std::move((*rows)[i]));
+    invocation.command.request["rows"] = std::move(piece);
+    const auto result = carry_out(invocation.command);
+    if (!result) return report(result.error(), invocation.as_json);
+    total["imported"] = total["imported"].get<std::uint64_t>() + (*result)["imported"].get<std::uint64_t>();
+    for (const auto& row : (*result)["failed"]) total["failed"].push_back(row);
+  }
+  std::cout << (invocation.as_json ? total.dump() + "\n" : to_text("account import", total));
+  return total["failed"].empty() ? kExitOk : kExitRefused;
+}
+
+/// Builds the tree of commands over one Invocation.
+class CommandLine {
+ public:
+  explicit CommandLine(Invocation& invocation) : invocation_(invocation) {
+    app_.require_subcommand(0, 1);
+    app_.footer("relais help COMMAND tells more of each. Exit codes: 0 done, 1 refused, 2 wrong usage, 3 not available now, 4 data damaged.");
+    app_.set_help_flag("-h,--help", "this help");
+    add_platform();
+    add_domain();
+    add_account();
+    add_alias();
+    add_storage();
+    add_config();
+    add_others();
+  }
+  CLI::App& app() { return app_; }
+
+ private:
+  CLI::App* group(const std::string& name, const std::string& text) {
+    auto* app = app_.add_subcommand(name, text);
+    app->require_subcommand(1);
+    return app;
+  }
+
+  // A command that works on a platform's data: --dir, --json, and its operation.
+  CLI::App* operation(CLI::App* parent, const std::string& name, const std::string& text) {
+    auto* app = parent->add_subcommand(name, text);
+    app->add_option("--dir", invocation_.command.dir, "the platform's directory")->envname("RELAIS_DIR")->required();
+    json_flag(app);
+    app->callback([this, operation = parent->get_name() + " " + name] {
+      invocation_.command.operation = operation;
+      if (!invocation_.run) invocation_.run = run_command;
+    });
+    return app;
+  }
+  void json_flag(CLI::App* app) { app->add_flag("--json", invocation_.as_json, "print JSON"); }
+  void argument(CLI::App* app, const std::string& key, const std::string& shown, const std::string& text) {
+    app->add_option_function<std::string>(shown, [this, key](const std::string& value) { invocation_.command.request[key] = value; }, text)->required();
+  }
+  void text_option(CLI::App* app, const std::string& key, const std::string& shown, const std::string& text) {
+    app->add_option_function<std::string>(shown, [this, key](const std::string& value) { invocation_.command.request[key] = value; }, text);
+  }
+  void password(CLI::App* app, bool required) {
+    auto* flag = app->add_flag("--password-stdin", invocation_.password_stdin, "read the password from the first line of standard input");
+    if (required) flag->required();
+  }
+  CLI::Option* quota(CLI::App* app, const std::string& shown) {
+    return app->add_option_function<std::uint64_t>(shown, [this](std::uint64_t octets) { invocation_.command.request["quota_octets"] = octets; },
+                                                   "most octets of mail, such as 2GB; 0: no limit")
+        ->transform(CLI::AsSizeValue(false));
+  }
+
+  void add_platform() {
+    auto* init = app_.add_subcommand("init", "make a platform: configuration, self-signed certificate, empty data");
+    init->add_option("DIR", invocation_.init.dir, "where; it must be empty or not exist")->required();
+    init->add_option("--domain", invocation_.init.domain, "the first mail domain");
+    init->add_option("--listen", invocation_.init.listen, "address to listen on (default: 0.0.0.0, with --base-port 127.0.0.1)");
+    init->add_option("--base-port", invocation_.init.base_port, "listen on N + the usual port (25 465 587 24 110 995 143 993; admin HTTP 80)")
+        ->check(CLI::Range(1, 64'000));
+    init->add_option("--shards", invocation_.init.shards, "how many shards the storage has")->check(CLI::Range(1, 256));
+    json_flag(init);
+    init->callback([this] {
+      invocation_.run = [](Invocation& invocation) {
+        const auto done = make_platform(invocation.init);
+        if (!done) return report(done.error(), invocation.as_json);
+        std::cout << (invocation.as_json ? done->dump() + "\n" : done->value("text", ""));
+        return static_cast<int>(kExitOk);
+      };
+    });
+    auto* serve = app_.add_subcommand("serve", "serve in the foreground; SIGHUP reloads, SIGTERM finishes what is in flight and ends");
+    serve->add_option("DIR", invocation_.command.dir, "the platform's directory")->envname("RELAIS_DIR")->required();
+    json_flag(serve);
+    serve->callback([this] {
+      invocation_.run = [](Invocation& invocation) {
+        const auto ended = serve_platform(invocation.command.dir);
+        return ended ? static_cast<int>(kExitOk) : report(ended.error(), invocation.as_json);
+      };
+    });
+  }
+
+  void add_domain() {
+    auto* domain = group("domain", "mail domains: add, list, rm");
+    argument(operation(domain, "add", "take mail for a domain"), "domain", "DOMAIN", "such as example.org");
+    operation(domain, "list", "the domains");
+    argument(operation(domain, "rm", "forget a domain that has no accounts and aliases left"), "domain", "DOMAIN", "");
+  }
+
+  void add_account() {
+    auto* account = group("account", "accounts: add, list, show, passwd, disable, enable, quota, rm, import");
+    const auto with_address = [&](const std::string& name, const std::string& text) {
+      auto* app = operation(account, name, text);
+      argument(app, "address", "ADDRESS", "such as ada@example.org");
+      return app;
+    };
+    auto* add = with_address("add", "make an account; without a password none can log in");
+    password(add, false);
+    quota(add, "--quota");
+    text_option(operation(account, "list", "the accounts"), "domain", "--domain", "only of this domain");
+    with_address("show", "an account, its placement and its mailboxes");
+    password(with_address("passwd", "set the password; ends what earlier ones allowed at once"), true);
+    with_address("disable", "no login, no mail; nothing is removed");
+    with_address("enable", "undo disable");
+    quota(with_address("quota", "limit what the account may store"), "OCTETS")->required();
+    with_address("rm", "remove the account and all of its mail, for good");
+    auto* import = operation(account, "import", "make accounts from CSV with a header line: address,password_hash[,quota]");
+    import->add_option("FILE", invocation_.file, "CSV file, or - for standard input")->required();
+    import->preparse_callback([this](std::size_t) { invocation_.run = run_import; });
+  }
+
+  void add_alias() {
+    auto* alias = group("alias", "aliases: add, list, rm");
+    auto* add = operation(alias, "add", "deliver mail for ADDRESS to the targets; @DOMAIN catches what has no account");
+    argument(add, "address", "ADDRESS", "such as info@example.org, or @example.org");
+    add->add_option("TARGET", invocation_.targets, "addresses")->required();
+    text_option(operation(alias, "list", "the aliases"), "domain", "--domain", "only of this domain");
+    argument(operation(alias, "rm", "remove an alias"), "address", "ADDRESS", "");
+  }
+
+  void add_storage() {
+    auto* storage = group("storage", "mail storage: check, compact, stats");
+    operation(storage, "check", "verify every record, checksum and counter; exit code 4 where something is wrong");
+    auto* compact = operation(storage, "compact", "give back the space of deleted messages; serving goes on meanwhile");
+    compact->add_option_function<double>("--dead-share", [this](double share) { invocation_.command.request["dead_share"] = share; },
+                                         "rewrite segments with more than this share of dead octets (default 0.25)")
+        ->check(CLI::Range(0.0, 1.0));
+    operation(storage, "stats", "what each shard holds");
+  }
+
+  void add_config() {
+    auto* config = group("config", "configuration: defaults, check");
+    auto* defaults = config->add_subcommand("defaults", "print every key with its meaning and default, as TOML");
+    defaults->callback([this] {
+      invocation_.run = [](Invocation&) {
+        std::cout << render_default_settings();
+        return static_cast<int>(kExitOk);
+      };
+    });
+    auto* reference = config->add_subcommand("reference", "print docs/config.md");
+    reference->callback([this] {
+      invocation_.run = [](Invocation&) {
+        std::cout << render_settings_reference();
+        return static_cast<int>(kExitOk);
+      };
+    });
+    auto* check = config->add_subcommand("check", "read the configuration and say what is wrong with it");
+    check->add_option("--dir", invocation_.command.dir, "the platform's directory")->envname("RELAIS_DIR")->required();
+    json_flag(check);
+    check->callback([this] {
+      invocation_.run = [](Invocation& invocation) {
+        const auto settings = load_settings(invocation.command.dir);
+        if (!settings) return report(settings.error(), invocation.as_json);
+        std::cout << (invocation.as_json ? "{\"valid\":true}\n" : "the configuration is valid\n");
+        return static_cast<int>(kExitOk);
+      };
+    });
+  }
+
+  void add_others() {
+    auto* version = app_.add_subcommand("version", "print the version");
+    json_flag(version);
+    version->callback([this] {
+      invocation_.run = [](Invocation& invocation) {
+        std::cout << (invocation.as_json ? json{{"version", kVersion}}.dump() : "relais " + std::string(kVersion)) << '\n';
+        return static_cast<int>(kExitOk);
+      };
+    });
+    auto* help = app_.add_subcommand("help", "tell more of a command");
+    help->add_option("COMMAND", help_of_, "such as: account add");
+    help->callback([this] { invocation_.run = [this](Invocation&) { return print_help(); }; });
+  }
+
+  int print_help() {
+    CLI::App* app = &app_;
+    for (const auto& word : help_of_) {
+      CLI::App* next = nullptr;
+      for (auto* candidate : app->get_subcommands([](CLI::App*) { return true; })) {
+        if (candidate->get_name() == word) next = candidate;
+      }
+      if (!next) {
+        std::cerr << "relais: no command '" << word << "'; see relais help\n";
+        return kExitUsage;
+      }
+      app = next;
+    }
+    std::cout << app->help();
+    return kExitOk;
+  }
+
+  Invocation& invocation_;
+  std::vector<std::string> help_of_;
+  CLI::App app_{"Relais, a mail platform: receives, keeps and serves mail.", "relais"};
+};
+
+}  // namespace
+
+int run_cli(int argc, char** argv) {
+  Invocation invocation;
+  CommandLine line(invocation);
+  try {
+    line.app().parse(argc, argv);
+  } catch (const CLI::Success& success) {
+    return line.app().exit(success);
+  } catch (const CLI::ParseError& error) {
+    std::cerr << "relais: " << error.what() << "\n        relais help lists the commands\n";
+    return kExitUsage;
+  }
+  if (!invocation.run) {
+    std::cout << line.app().help();
+    return kExitOk;
+  }
+  return invocation.run(invocation);
+}
+
+}  // namespace relais::admin

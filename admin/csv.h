@@ -1,0 +1,18 @@
+// Reads the CSV of `relais account import` (RFC 4180: quotes, doubled quotes, CRLF or LF).
+#pragma once
+
+#include "base/result.h"
+
+#include <nlohmann/json.hpp>
+
+#include <istream>
+#include <vector>
+
+namespace relais::admin {
+
+/// Rows as objects {address, password_hash, quota_octets, line}. The header line names the columns in any order: `address`,
+/// `password_hash` (or `password`), `quota` (octets, or with a unit: 2GB).
+/// Errors: Fault::syntax naming the line and what is wrong with it.
+Result<std::vector<nlohmann::json>> read_account_csv(std::istream& in);
+
+}  // namespace relais::admin

@@ -1,0 +1,148 @@
+// relais account add|list|show|passwd|disable|enable|quota|rm|import
+#include "admin/operations.h"
+
+#include <array>
+
+namespace relais::admin {
+namespace {
+
+storage::AccountRef ref(const directory::Account& account) {
+  return {storage::AccountId{account.number}, account.placement.shard};
+}
+
+std::string_view placement_kind(directory::Placement::Kind kind) {
+  switch (kind) {
+    case directory::Placement::Kind::shard: return "shard";
+    case directory::Placement::Kind::legacy: return "legacy";
+    case directory::Placement::Kind::moving: return "moving";
+  }
+  return "unknown";
+}
+
+json describe(const directory::Account& account) {
+  json row{{"address", account.address},
+           {"number", account.number},
+           {"enabled", account.enabled},
+           {"placement", placement_kind(account.placement.kind)},
+           {"epoch", account.placement.epoch},
+           {"quota_octets", account.quota_octets},
+           {"created", account.created},
+           {"has_password", account.has_password}};
+  if (account.placement.kind == directory::Placement::Kind::shard) row["shard"] = account.placement.shard;
+  if (account.placement.kind != directory::Placement::Kind::shard) row["legacy"] = account.placement.legacy;
+  return row;
+}
+
+net::Task<directory::Account> existing(Backend& backend, const json& request) {
+  RELAIS_CO_TRY(auto address, text_argument(request, "address"));
+  RELAIS_CO_TRY(auto account, co_await backend.directory.find(address));
+  if (!account) co_return fail(Fault::refused, "no account '" + address + "'; relais account list shows those there are");
+  co_return std::move(*account);
+}
+
+// The directory knows the limit, the store enforces it.
+net::Task<void> apply_quota(Backend& backend, const directory::Account& account, std::uint64_t octets) {
+  if (account.placement.kind != directory::Placement::Kind::shard) co_return Result<void>{};
+  co_return co_await backend.store.set_quota(ref(account), octets, account.quota_messages);
+}
+
+net::Task<json> add(Backend& backend, const json& request) {
+  RELAIS_CO_TRY(auto address, text_argument(request, "address"));
+  const auto quota = number_argument_or(request, "quota_octets", 0);
+  RELAIS_CO_TRY(const auto account, co_await backend.directory.add_account(address, text_argument_or(request, "password", ""), quota));
+  if (quota != 0) RELAIS_CO_TRY_VOID(co_await apply_quota(backend, account, quota));
+  co_return describe(account);
+}
+
+net::Task<json> list(Backend& backend, const json& request) {
+  RELAIS_CO_TRY(const auto accounts, co_await backend.directory.accounts(text_argument_or(request, "domain", "")));
+  auto rows = json::array();
+  for (const auto& account : accounts) rows.push_back(describe(account));
+  co_return json{{"accounts", std::move(rows)}};
+}
+
+net::Task<json> show(Backend& backend, const json& request) {
+  RELAIS_CO_TRY(const auto account, co_await existing(backend, request));
+  auto row = describe(account);
+  if (account.placement.kind == directory::Placement::Kind::shard) {
+    RELAIS_CO_TRY(const auto usage, co_await backend.store.quota(ref(account)));
+    RELAIS_CO_TRY(const auto mailboxes, co_await backend.store.list(ref(account)));
+    row["used_octets"] = usage.octets;
+    row["messages"] = usage.messages;
+    auto rows = json::array();
+    for (const auto& mailbox : mailboxes) {
+      if (!mailbox.exists) continue;
+      rows.push_back({{"name", mailbox.name}, {"messages", mailbox.messages}, {"unseen", mailbox.unseen}, {"octets", mailbox.octets},
+                      {"uid_validity", mailbox.uid_validity}, {"uid_next", mailbox.uid_next}});
+    }
+    row["mailboxes"] = std::move(rows);
+  }
+  co_return row;
+}
+
+net::Task<json> passwd(Backend& backend, const json& request) {
+  RELAIS_CO_TRY(auto address, text_argument(request, "address"));
+  RELAIS_CO_TRY(auto password, text_argument(request, "password"));
+  RELAIS_CO_TRY_VOID(co_await backend.directory.set_password(address, password));
+  co_return json{{"address", address}, {"changed", true}};
+}
+
+net::Task<json> set_enabled(Backend& backend, const json& request, bool enabled) {
+  RELAIS_CO_TRY(auto address, text_argument(request, "address"));
+  RELAIS_CO_TRY_VOID(co_await backend.directory.set_enabled(address, enabled));
+  co_return json{{"address", address}, {"enabled", enabled}};
+}
+net::Task<json> disable(Backend& backend, const json& request) { return set_enabled(backend, request, false); }
+net::Task<json> enable(Backend& backend, const json& request) { return set_enabled(backend, request, true); }
+
+net::Task<json> quota(Backend& backend, const json& request) {
+  RELAIS_CO_TRY(const auto account, co_await existing(backend, request));
+  const auto octets = number_argument_or(request, "quota_octets", 0);
+  RELAIS_CO_TRY_VOID(co_await backend.directory.set_quota(account.address, octets, account.quota_messages));
+  RELAIS_CO_TRY_VOID(co_await apply_quota(backend, account, octets));
+  co_return json{{"address", account.address}, {"quota_octets", octets}};
+}
+
+// The directory entry goes first: from then on no session can add mail; what a kill leaves in the store belongs to nobody and
+// `storage check` names it.
+net::Task<json> remove(Backend& backend, const json& request) {
+  RELAIS_CO_TRY(auto address, text_argument(request, "address"));
+  RELAIS_CO_TRY(const auto account, co_await backend.directory.remove_account(address));
+  if (account.placement.kind == directory::Placement::Kind::shard) RELAIS_CO_TRY_VOID(co_await backend.store.remove_account(ref(account)));
+  co_return json{{"address", account.address}, {"removed", true}};
+}
+
+// One row must not keep the others out: each is imported or named with its reason.
+net::Task<json> import(Backend& backend, const json& request) {
+  const auto rows = request.find("rows");
+  if (rows == request.end() || !rows->is_array()) co_return fail(Fault::syntax, "argument 'rows' is missing");
+  std::uint64_t imported = 0;
+  auto failed = json::array();
+  for (const auto& row : *rows) {
+    directory::ImportedAccount account{.address = text_argument_or(row, "address", ""),
+                                       .password_hash = text_argument_or(row, "password_hash", ""),
+                                       .quota_octets = number_argument_or(row, "quota_octets", 0)};
+    const auto done = co_await backend.directory.import_account(account);
+    if (done && account.quota_octets != 0) RELAIS_CO_TRY_VOID(co_await apply_quota(backend, *done, account.quota_octets));
+    if (done) ++imported;
+    if (!done && done.error().fault != Fault::refused && done.error().fault != Fault::syntax) co_return fail(done.error());
+    if (!done) failed.push_back({{"line", number_argument_or(row, "line", 0)}, {"address", account.address}, {"error", done.error().text}});
+  }
+  co_return json{{"imported", imported}, {"failed", std::move(failed)}};
+}
+
+constexpr std::array<Operation, 9> kOperations{{{"account add", add},
+                                                {"account list", list},
+                                                {"account show", show},
+                                                {"account passwd", passwd},
+                                                {"account disable", disable},
+                                                {"account enable", enable},
+                                                {"account quota", quota},
+                                                {"account rm", remove},
+                                                {"account import", import}}};
+
+}  // namespace
+
+std::span<const Operation> account_operations() { return kOperations; }
+
+}  // namespace relais::admin

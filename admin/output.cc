@@ -1,0 +1,141 @@
+// Tables and sentences for people; scripts use --json.
+#include "admin/output.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include <vector>
+
+namespace relais::admin {
+namespace {
+
+using nlohmann::json;
+using Row = std::vector<std::string>;
+
+std::string text(const json& row, std::string_view key) {
+  const auto found = row.find(key);
+  if (found == row.end() || found->is_null()) return "";
+  if (found->is_string()) return found->get<std::string>();
+  return found->dump();
+}
+
+std::uint64_t number(const json& row, std::string_view key) { return row.value(std::string(key), std::uint64_t{0}); }
+
+// Columns as wide as their widest cell; the last one is not padded.
+std::string table(const std::vector<Row>& rows) {
+  std::vector<std::size_t> widths(rows.empty() ? 0 : rows.front().size());
+  for (const auto& row : rows) {
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::string out;
+  for (const auto& row : rows) {
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      out += row[i];
+      if (i + 1 < row.size()) out.append(widths[i] - row[i].size() + 2, ' ');
+    }
+    out += '\n';
+  }
+  return out;
+}
+
+std::string where(const json& account) {
+  const auto kind = text(account, "placement");
+  return kind == "shard" ? "shard " + text(account, "shard") : kind + " " + text(account, "legacy");
+}
+
+std::string quota_text(std::uint64_t octets) { return octets == 0 ? "none" : human_octets(octets); }
+
+std::string domains(const json& result) {
+  std::vector<Row> rows{{"DOMAIN", "CATCH-ALL"}};
+  for (const auto& row : result["domains"]) rows.push_back({text(row, "domain"), text(row, "catch_all")});
+  return table(rows);
+}
+
+std::string accounts(const json& result) {
+  std::vector<Row> rows{{"ADDRESS", "STATE", "PLACEMENT", "QUOTA"}};
+  for (const auto& row : result["accounts"]) {
+    rows.push_back({text(row, "address"), row.value("enabled", false) ? "enabled" : "disabled", where(row), quota_text(number(row, "quota_octets"))});
+  }
+  return table(rows);
+}
+
+std::string aliases(const json& result) {
+  std::vector<Row> rows{{"ALIAS", "TARGETS"}};
+  for (const auto& row : result["aliases"]) {
+    std::string targets;
+    for (const auto& target : row["targets"]) targets += (targets.empty() ? "" : " ") + target.get<std::string>();
+    rows.push_back({text(row, "address"), targets});
+  }
+  return table(rows);
+}
+
+std::string account(const json& result) {
+  std::string out = table({{"address", text(result, "address")},
+                           {"number", text(result, "number")},
+                           {"state", result.value("enabled", false) ? "enabled" : "disabled"},
+                           {"password", result.value("has_password", false) ? "set" : "none"},
+                           {"placement", where(result)},
+                           {"epoch", text(result, "epoch")},
+                           {"quota", quota_text(number(result, "quota_octets"))}});
+  if (!result.contains("mailboxes")) return out;
+  out += table({{"used", fmt::format("{} in {} messages", human_octets(number(result, "used_octets")), number(result, "messages"))}});
+  std::vector<Row> rows{{"MAILBOX", "MESSAGES", "UNSEEN", "SIZE", "UIDVALIDITY", "UIDNEXT"}};
+  for (const auto& row : result["mailboxes"]) {
+    rows.push_back({text(row, "name"), text(row, "messages"), text(row, "unseen"), human_octets(number(row, "octets")), text(row, "uid_validity"),
+                    text(row, "uid_next")});
+  }
+  return out + "\n" + table(rows);
+}
+
+std::string import(const json& result) {
+  std::string out = fmt::format("{} imported, {} refused\n", number(result, "imported"), result["failed"].size());
+  for (const auto& row : result["failed"]) out += fmt::format("line {}: {}: {}\n", text(row, "line"), text(row, "address"), text(row, "error"));
+  return out;
+}
+
+std::string stats(const json& result) {
+  std::vector<Row> rows{{"SHARD", "ACCOUNTS", "MESSAGES", "LIVE", "DEAD", "INDEX", "SEGMENTS", "FREE", "STATE"}};
+  for (const auto& row : result["shards"]) {
+    rows.push_back({text(row, "shard"), text(row, "accounts"), text(row, "blobs"), human_octets(number(row, "live_octets")),
+                    human_octets(number(row, "dead_octets")), human_octets(number(row, "index_octets")), text(row, "segments"),
+                    human_octets(number(row, "free_octets")), text(row, "state")});
+  }
+  return table(rows);
+}
+
+std::string check(const json& result) {
+  std::string out = fmt::format("checked {} keys and {} messages ({})\n", number(result, "keys"), number(result, "blobs"), human_octets(number(result, "octets")));
+  for (const auto& problem : result["problems"]) out += "problem: " + problem.get<std::string>() + "\n";
+  return out + (result["problems"].empty() ? "clean\n" : fmt::format("{} problems\n", result["problems"].size()));
+}
+
+}  // namespace
+
+std::string human_octets(std::uint64_t octets) {
+  constexpr std::array units{"B", "KB", "MB", "GB", "TB", "PB"};
+  auto value = static_cast<double>(octets);
+  std::size_t unit = 0;
+  while (value >= 1024 && unit + 1 < units.size()) {
+    value /= 1024;
+    ++unit;
+  }
+  return unit == 0 ? fmt::format("{} B", octets) : fmt::format("{:.1f} {}", value, units[unit]);
+}
+
+std::string to_text(std::string_view operation, const json& result) {
+  if (operation == "domain list") return domains(result);
+  if (operation == "account list") return accounts(result);
+  if (operation == "account show") return account(result);
+  if (operation == "account add") return fmt::format("{} added, {}\n", text(result, "address"), where(result));
+  if (operation == "account import") return import(result);
+  if (operation == "account passwd") return "password changed\n";
+  if (operation == "alias list") return aliases(result);
+  if (operation == "storage stats") return stats(result);
+  if (operation == "storage check") return check(result);
+  if (operation == "storage compact") return fmt::format("{} freed\n", human_octets(number(result, "freed_octets")));
+  return "done\n";
+}
+
+}  // namespace relais::admin

@@ -1,0 +1,34 @@
+"""Fixtures of the end-to-end tests."""
+import os
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(__file__))
+import relais  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory):
+    """A running platform with two accounts, shared by the tests of one file."""
+    with relais.running(tmp_path_factory.mktemp("platform") / "p") as platform:
+        platform.add_account("ada")
+        platform.add_account("bob")
+        yield platform
+
+
+@pytest.fixture
+def own_platform(tmp_path):
+    """A running platform for one test alone: it may be killed."""
+    with relais.running(tmp_path / "p") as platform:
+        platform.add_account("ada")
+        yield platform
+
+
+@pytest.fixture
+def shared_corpus():
+    """The large corpus that lies beside the project on some machines; None elsewhere."""
+    root = os.environ.get("RELAIS_SHARED") or pathlib.Path(__file__).resolve().parents[3] / "shared"
+    corpus = pathlib.Path(root) / "corpus"
+    return corpus if corpus.is_dir() else None

@@ -1,0 +1,207 @@
+"""A Relais platform in a scratch directory, for tests: init, serve, stop, kill, and the clients' view of it."""
+import contextlib
+import imaplib
+import json
+import os
+import pathlib
+import poplib
+import random
+import signal
+import smtplib
+import socket
+import ssl
+import subprocess
+import time
+
+BINARY = os.environ["RELAIS_BINARY"]
+USUAL_PORTS = {"smtp": 25, "submission": 587, "submissions": 465, "lmtp": 24, "pop3": 110, "pop3s": 995, "imap": 143, "imaps": 993, "http": 80}
+PASSWORD = "correct horse"
+
+
+def is_free(port):
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def free_base_port():
+    while True:
+        base = random.randrange(10_000, 31_000)  # below the range that the kernel hands out for outgoing connections
+        if all(is_free(base + port) for port in USUAL_PORTS.values()):
+            return base
+
+
+class Platform:
+    def __init__(self, directory, domain="example.test", init_args=()):
+        self.dir = pathlib.Path(directory)
+        self.domain = domain
+        self.init_args = list(init_args)
+        self.process = None
+        self.base_port = None
+        self.limits = None
+
+    # ---- life
+    def init(self):
+        self.base_port = free_base_port()
+        self.run("init", str(self.dir), "--domain", self.domain, "--base-port", str(self.base_port), "--listen", "127.0.0.1", *self.init_args,
+                 with_dir=False)
+        return self
+
+    def port(self, service):
+        return self.base_port + USUAL_PORTS[service]
+
+    def start(self, preexec=None):
+        log = open(self.dir / "serve.log", "ab")
+        self.process = subprocess.Popen([BINARY, "serve", str(self.dir)], stdout=subprocess.PIPE, stderr=log, text=True, preexec_fn=preexec)
+        line = self.process.stdout.readline()
+        if not line.startswith("ready"):
+            self.process.wait()
+            raise RuntimeError(f"serve did not become ready: {line!r}; log:\n{self.log()[-4000:]}")
+        return self
+
+    def stop(self):
+        """A graceful stop; the exit code must be 0."""
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        if self.process:
+            code = self.process.wait()
+            self.process = None
+            assert code == 0, f"serve ended with {code}; log:\n{self.log()[-4000:]}"
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+
+    def reload(self):
+        self.process.send_signal(signal.SIGHUP)
+
+    def log(self):
+        return (self.dir / "serve.log").read_text(errors="replace")
+
+    # ---- administration
+    def run(self, *args, input=None, with_dir=True, check=True):
+        """One command of the command line; returns the finished process."""
+        args = list(args)
+        if with_dir:
+            args += ["--dir", str(self.dir)]
+        done = subprocess.run([BINARY, *args], input=input, capture_output=True, text=True)
+        if check:
+            assert done.returncode == 0, f"relais {' '.join(args)}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+        return done
+
+    def json(self, *args, **kwargs):
+        return json.loads(self.run(*args, "--json", **kwargs).stdout)
+
+    def add_account(self, local, password=PASSWORD):
+        address = f"{local}@{self.domain}"
+        self.run("account", "add", address, "--password-stdin", input=password + "\n")
+        return address
+
+    # ---- clients
+    def tls_context(self):
+        context = ssl.create_default_context(cafile=str(self.dir / "tls" / "certificate.pem"))
+        context.check_hostname = False
+        return context
+
+    def imap(self, address, password=PASSWORD, tls=True):
+        client = (imaplib.IMAP4_SSL("127.0.0.1", self.port("imaps"), ssl_context=self.tls_context()) if tls
+                  else imaplib.IMAP4("127.0.0.1", self.port("imap")))
+        client.login(address, password)
+        return client
+
+    def pop3(self, address, password=PASSWORD):
+        client = poplib.POP3_SSL("127.0.0.1", self.port("pop3s"), context=self.tls_context())
+        client.user(address)
+        client.pass_(password)
+        return client
+
+    def smtp(self):
+        return smtplib.SMTP("127.0.0.1", self.port("smtp"), local_hostname="client.example.net")
+
+    def lmtp(self):
+        return smtplib.LMTP("127.0.0.1", self.port("lmtp"), local_hostname="client.example.net")
+
+    def submission(self, address, password=PASSWORD):
+        client = smtplib.SMTP_SSL("127.0.0.1", self.port("submissions"), context=self.tls_context())
+        client.login(address, password)
+        return client
+
+    def deliver(self, recipient, message, sender="ada@remote.example"):
+        with self.smtp() as client:
+            client.sendmail(sender, recipient, message)
+
+    def connect(self, service):
+        return Wire(socket.create_connection(("127.0.0.1", self.port(service)), timeout=60))
+
+
+class Wire:
+    """A raw connection, for what well-behaved clients never send."""
+
+    def __init__(self, sock):
+        self.socket = sock
+        self.buffer = b""
+
+    def send(self, octets):
+        self.socket.sendall(octets)
+
+    def line(self):
+        """The next line with its CRLF, or what is left before the end of the stream."""
+        while b"\n" not in self.buffer:
+            try:
+                more = self.socket.recv(65536)
+            except ConnectionResetError:
+                more = b""
+            if not more:
+                break
+            self.buffer += more
+        line, newline, self.buffer = self.buffer.partition(b"\n")
+        return line + newline
+
+    def until(self, prefix):
+        """Reads lines until one starts with prefix; returns them all."""
+        lines = []
+        while True:
+            line = self.line()
+            lines.append(line)
+            if line.startswith(prefix):
+                return lines
+            assert line, f"closed before {prefix!r}; got {lines}"
+
+    def smtp_reply(self):
+        lines = []
+        while True:
+            line = self.line()
+            lines.append(line)
+            if not line or line[3:4] != b"-":
+                return b"".join(lines)
+
+    def closed(self):
+        while self.line():
+            pass
+        return True
+
+    def close(self):
+        self.socket.close()
+
+
+@contextlib.contextmanager
+def running(directory, **kwargs):
+    platform = Platform(directory, **kwargs).init().start()
+    try:
+        yield platform
+    finally:
+        if platform.process and platform.process.poll() is None:
+            platform.stop()
+
+
+def wait_until(condition, what):
+    """Polls: what is waited for happens in another process. ctest's own limit ends a wait that never does."""
+    while True:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)

@@ -1,0 +1,197 @@
+"""What no well-behaved client sends: each gets the protocol's own reply, and others do not notice."""
+import base64
+import socket
+import time
+
+import pytest
+
+import relais
+
+LOGIN = b'a LOGIN ada@example.test "%s"\r\n' % relais.PASSWORD.encode()
+# Everything that some server somewhere has taken for the end of a message. RFC 5321 §4.1.1.4: only CRLF . CRLF is.
+WRONG_ENDS = [b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r\n.\r", b"\r.\r\n", b"\n.\r", b"\r.\n", b"\r\n\0.\r\n", b"\r\n.\0\r\n", b"\r\n.\r\r\n", b"\r\r\n.\r\r\n"]
+
+
+def smtp(platform, *commands, service="smtp"):
+    wire = platform.connect(service)
+    wire.smtp_reply()
+    replies = []
+    for command in commands:
+        wire.send(command + b"\r\n")
+        replies.append(wire.smtp_reply())
+    return wire, replies
+
+
+def memory_kb(platform):
+    for line in open(f"/proc/{platform.process.pid}/status"):
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+
+
+@pytest.mark.parametrize("end", WRONG_ENDS, ids=repr)
+def test_no_smuggling(platform, end):
+    address = platform.add_account("smuggle" + end.hex())
+    wire, _ = smtp(platform, b"EHLO x", b"MAIL FROM:<a@remote.example>", b"RCPT TO:<%s>" % address.encode(), b"DATA")
+    wire.send(b"Subject: outer\r\n\r\nouter" + end + b"MAIL FROM:<evil@remote.example>\r\nRCPT TO:<%s>\r\nDATA\r\nSubject: inner\r\n\r\ninner\r\n.\r\n" % address.encode())
+    reply = wire.smtp_reply()
+    assert reply[:1] in b"25", reply
+    wire.send(b"NOOP\r\n")
+    assert wire.smtp_reply().startswith(b"250")
+    client = platform.imap(address)
+    client.select("INBOX")
+    count = len(client.search(None, "ALL")[1][0].split())
+    assert count == (1 if reply.startswith(b"2") else 0)
+    if b"\n" in end.replace(b"\r\n", b"") or b"\r" in end.replace(b"\r\n", b""):
+        assert reply.startswith(b"5"), reply
+    client.logout()
+
+
+def test_smtp_commands_that_are_wrong(platform):
+    wire, replies = smtp(platform, b"RCPT TO:<x@y>", b"FROB", b"MAIL FROM:<a@b> FROB=1", b"EHLO x", b"MAIL FROM:<a@b.example> FROB=1", b"MAIL FROM:a b",
+                         b"RCPT TO:<ada@example.test>", b"DATA", b"BDAT x", b"VRFY ada", b"HELP", b"EHLO \0", b"X" * 100_000)
+    codes = [reply[:3] for reply in replies]
+    assert codes[0] == b"503" and codes[1] == b"500" and codes[4] == b"555" and codes[5] in (b"501", b"553")
+    assert codes[6] == b"503" and codes[7] == b"503" and codes[8][:1] == b"5" and codes[9] == b"252" and codes[10] == b"214"
+    assert codes[11][:1] == b"5" and codes[12] == b"500"
+
+
+def test_100_000_recipients(platform):
+    before = memory_kb(platform)
+    wire, _ = smtp(platform, b"EHLO x", b"MAIL FROM:<a@remote.example>")
+    too_many = 0
+    for _ in range(100):
+        wire.send(b"RCPT TO:<ada@example.test>\r\n" * 1000)
+        for _ in range(1000):
+            reply = wire.smtp_reply()
+            if not reply:
+                break
+            assert reply[:3] in (b"250", b"452", b"421"), reply
+            too_many += reply[:3] != b"250"
+        if not reply:
+            break
+    assert too_many > 0
+    assert memory_kb(platform) - before < 50_000
+
+
+def test_message_larger_than_announced_limit(platform):
+    wire, replies = smtp(platform, b"EHLO x")
+    limit = int(next(line for line in replies[0].splitlines() if b"SIZE" in line).split()[-1])
+    wire.send(b"MAIL FROM:<> SIZE=%d\r\n" % (limit + 1))
+    assert wire.smtp_reply().startswith(b"552")
+
+
+def test_pipelined_garbage_after_starttls_is_discarded(platform):
+    wire, _ = smtp(platform, b"EHLO x", service="submission")
+    wire.send(b"STARTTLS\r\nMAIL FROM:<evil@remote.example>\r\nRCPT TO:<ada@example.test>\r\n")
+    assert wire.smtp_reply().startswith(b"220")
+    tls = platform.tls_context().wrap_socket(wire.socket)
+    tls.sendall(b"NOOP\r\n")
+    assert tls.recv(1000).startswith(b"250")
+    tls.sendall(b"RCPT TO:<ada@example.test>\r\n")
+    assert tls.recv(1000)[:3] in (b"503", b"530")
+    for service, command, good in (("imap", b"a STARTTLS\r\nb LOGIN x y\r\n", b"a OK"), ("pop3", b"STLS\r\nUSER x\r\nPASS y\r\n", b"+OK")):
+        wire = platform.connect(service)
+        wire.line()
+        wire.send(command)
+        wire.until(good)
+        tls = platform.tls_context().wrap_socket(wire.socket)
+        tls.sendall(b"c NOOP\r\n" if service == "imap" else b"NOOP\r\n")
+        answer = tls.recv(1000)
+        assert b"b " not in answer and answer.count(b"\r\n") == 1, answer
+
+
+def test_imap_garbage(platform):
+    wire = platform.connect("imap")
+    wire.line()
+    for octets, start in ((b"\r\n", b"* BAD"), (b"a\r\n", b"a BAD"), (b"a FROB\r\n", b"a BAD"), (b"a LOGIN x\r\n", b"a BAD"), (b'a LOGIN "x y\r\n', b"a BAD"),
+                          (b"a SELECT INBOX\r\n", b"a "), (b"\xff\xfe\0\r\n", b"* BAD"), (b"a LOGIN {99999999}\r\n", b"a ")):
+        wire.send(octets)
+        line = wire.line()
+        assert line.startswith(start) and b" OK" not in line, (octets, line)
+    wire.send(LOGIN)
+    wire.until(b"a OK")
+    for octets in (b"b FETCH 1 FLAGS\r\n", b"b SELECT INBOX\0\r\n", b"b APPEND INBOX {99999999999}\r\n", b"b UID FETCH 0 FLAGS\r\n"):
+        wire.send(octets)
+        answer = wire.until(b"b ")[-1]
+        assert answer[2:4] in (b"BA", b"NO"), (octets, answer)
+    wire.send(b"b " + b"(" * 1_000_000 + b"\r\n")
+    line = wire.line()
+    assert b"BAD" in line or b"BYE" in line, line
+
+
+def test_imap_deep_search_and_lists(platform):
+    wire = platform.connect("imap")
+    wire.line()
+    wire.send(LOGIN + b"b SELECT INBOX\r\n")
+    wire.until(b"b OK")
+    wire.send(b"c SEARCH " + b"NOT " * 5000 + b"ALL\r\n")
+    assert wire.until(b"c ")[-1][2:5] in (b"BAD", b"NO ", b"OK ")
+    wire.send(b"d SEARCH " + b"(" * 5000 + b"ALL" + b")" * 5000 + b"\r\n")
+    assert wire.until(b"d ")[-1][2:5] in (b"BAD", b"NO ", b"OK ")
+    wire.send(b'e LIST "" "' + b"*%" * 200 + b'x"\r\n')
+    wire.until(b"e ")
+
+
+def test_pop3_garbage(platform):
+    wire = platform.connect("pop3")
+    assert wire.line().startswith(b"+OK")
+    for octets in (b"FROB\r\n", b"STAT\r\n", b"\0\r\n", b"RETR 1\r\n", b"USER\r\n", b"X" * 5000 + b"\r\n", b"AUTH FROB\r\n"):
+        wire.send(octets)
+        assert wire.line().startswith(b"-ERR"), octets
+
+
+def test_plain_text_on_a_tls_port(platform):
+    for service in ("imaps", "pop3s", "submissions"):
+        wire = platform.connect(service)
+        wire.send(b"a LOGIN x y\r\n" * 10)
+        assert wire.closed()
+
+
+def test_half_open_connections_do_not_disturb_others(platform):
+    wires = [platform.connect(service) for _ in range(100) for service in ("smtp", "imap", "pop3", "imaps")]
+    for wire in wires:
+        wire.send(b"E")
+    platform.imap("ada@example.test").logout()
+    platform.deliver("ada@example.test", b"Subject: x\r\n\r\n")
+    for wire in wires:
+        wire.close()
+
+
+def test_ten_wrong_passwords_slow_the_next_ones(tmp_path):
+    with relais.running(tmp_path / "p") as platform:
+        ada, bob = platform.add_account("ada"), platform.add_account("bob")
+
+        def attempt(password):
+            wire = platform.connect("imap")
+            wire.line()
+            began = time.monotonic()
+            wire.send(b'a LOGIN %s "%s"\r\n' % (ada.encode(), password))
+            answer = wire.until(b"a ")[-1]
+            wire.close()
+            return answer, time.monotonic() - began
+
+        for _ in range(10):
+            answer, _ = attempt(b"wrong")
+            assert b"AUTHENTICATIONFAILED" in answer, answer
+        answer, delay = attempt(b"wrong")
+        assert delay > 0.9 and b" NO" in answer, (answer, delay)
+        del bob
+
+
+def test_auth_flood_in_one_session_is_ended(platform):
+    wire, _ = smtp(platform, b"EHLO x", service="submission")
+    wire.send(b"STARTTLS\r\n")
+    wire.smtp_reply()
+    wire.socket = platform.tls_context().wrap_socket(wire.socket)
+    wire.send(b"EHLO x\r\n")
+    wire.smtp_reply()
+    for _ in range(50):
+        try:
+            wire.send(b"AUTH PLAIN " + base64.b64encode(b"\0nobody@example.test\0wrong") + b"\r\n")
+            reply = wire.smtp_reply()
+        except (BrokenPipeError, ConnectionError, OSError):
+            reply = b""
+        if not reply or reply.startswith(b"421"):
+            return
+        assert reply.startswith(b"535"), reply
+    raise AssertionError("fifty wrong passwords in one session")

@@ -1,0 +1,85 @@
+"""A full disk: mail is refused with a temporary failure, nothing is lost, reading goes on, and service resumes when there is room."""
+import os
+import smtplib
+import subprocess
+
+import pytest
+
+import relais
+
+MESSAGE = b"From: a@remote.example\r\nSubject: %d\r\n\r\n" + os.urandom(24 * 1024).hex().encode() + b"\r\n"
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A 96 MB file system of our own. Mounting needs root, which CI has; others get tmpfs through a user namespace or fail loudly."""
+    image, mount = tmp_path / "disk.img", tmp_path / "mnt"
+    mount.mkdir()
+    with open(image, "wb") as file:
+        file.truncate(96 << 20)
+    subprocess.run(["mkfs.ext4", "-q", "-m", "0", "-F", str(image)], check=True)
+    subprocess.run(["mount", "-o", "loop", str(image), str(mount)], check=True)
+    yield mount
+    subprocess.run(["umount", str(mount)], check=True)
+
+
+def test_full_disk(small_disk):
+    platform = relais.Platform(small_disk / "p", init_args=["--shards", "1"]).init()
+    config = platform.dir / "relais.toml"
+    config.write_text(config.read_text().replace("[storage]\n", '[storage]\nmin_free = "8MB"\n', 1))
+    platform.start()
+    ada = platform.add_account("ada")
+    accepted = 0
+    with platform.smtp() as client:
+        while True:
+            try:
+                client.sendmail("a@remote.example", ada, MESSAGE % accepted)
+                accepted += 1
+            except smtplib.SMTPResponseException as error:
+                assert error.smtp_code in (451, 452), error
+                break
+            except smtplib.SMTPRecipientsRefused as error:
+                assert {code for code, _ in error.recipients.values()} <= {451, 452}, error
+                break
+            assert accepted < 10_000
+    assert accepted > 100
+    # Something else eats the rest of the disk, to the last octet.
+    with open(small_disk / "eater", "wb") as eater:
+        try:
+            while True:
+                eater.write(b"x" * 4096)
+                eater.flush()
+        except OSError:
+            pass
+    client = platform.imap(ada)
+    assert client.select("INBOX")[1] == [str(accepted).encode()]
+    kind, answer = client.append("INBOX", None, None, MESSAGE % 99999)
+    assert kind == "NO", answer
+    _, fetched = client.uid("FETCH", "1:*", "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
+    assert len([part for part in fetched if isinstance(part, tuple)]) == accepted
+    pop = platform.pop3(ada)
+    assert pop.stat()[0] == accepted
+    pop.quit()
+
+    platform.kill()  # and it comes back on a full disk, with all its mail
+    platform.start()
+    client = platform.imap(ada)
+    assert client.select("INBOX")[1] == [str(accepted).encode()]
+
+    os.unlink(small_disk / "eater")
+    client.store("1:40", "+FLAGS", r"(\Deleted)")
+    assert client.expunge()[0] == "OK"
+    platform.run("storage", "compact", "--dead-share", "0.01")
+
+    def delivered():
+        try:
+            platform.deliver(ada, MESSAGE % 100_000)
+            return True
+        except smtplib.SMTPException:
+            return False
+    relais.wait_until(delivered, "room for mail")
+    client.noop()
+    client.select("INBOX")
+    assert len(client.search(None, "ALL")[1][0].split()) == accepted - 40 + 1
+    platform.stop()
+    assert platform.json("storage", "check")["problems"] == []
