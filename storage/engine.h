@@ -136,8 +136,12 @@ class Engine {
   virtual Result<EngineStats> stats() const = 0;
   /// Verifies every key page, blob record and checksum. Long; reads only; run it on a worker.
   virtual Result<CheckReport> check() const = 0;
-  /// Every blob that has references and how many, ascending, from one consistent view; return false to stop. For check_model().
-  virtual Result<void> blob_references(const std::function<bool(BlobId blob, std::uint64_t references)>& visit) const = 0;
+  /// Every blob that has references and how many, ascending, from one consistent view; return false to stop. Where keys must be seen at the
+  /// same instant, use view().
+  Result<void> blob_references(const std::function<bool(BlobId blob, std::uint64_t references)>& visit) const {
+    RELAIS_TRY(const auto all, view());
+    return all->for_each_blob(visit);
+  }
   /// Rewrites segments whose dead share exceeds `dead_share` (0 to 1) and removes them. Long; serving goes on meanwhile. @return octets freed
   virtual net::Task<std::uint64_t> compact(double dead_share) = 0;
   /// Waits for what is in flight and closes; later writes are refused.
