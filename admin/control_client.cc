@@ -1,5 +1,6 @@
 // The command line's end of the local socket: plain blocking calls.
 #include "admin/control.h"
+#include "admin/socket_path.h"
 
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -53,9 +54,9 @@ Fault fault_from(const std::string& name) {
 std::optional<Result<json>> ask_running_platform(const std::filesystem::path& socket, const std::string& operation, const json& request) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  const auto path = socket.string();
-  if (path.size() >= sizeof address.sun_path) return fail(Fault::refused, "the path of the local socket is longer than 107 octets: " + path);
-  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  const SocketPath path(socket);
+  if (path.text().size() >= sizeof address.sun_path) return std::nullopt;
+  std::memcpy(address.sun_path, path.text().c_str(), path.text().size() + 1);
   const Descriptor client(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (::connect(client.fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return std::nullopt;
 

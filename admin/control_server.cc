@@ -1,6 +1,7 @@
 // The platform's end of the local socket.
 #include "admin/control.h"
 
+#include "admin/socket_path.h"
 #include "base/log.h"
 
 #include <boost/asio/as_tuple.hpp>
@@ -82,9 +83,10 @@ Result<std::unique_ptr<ControlServer>> ControlServer::open(net::Loop& loop, cons
   auto impl = std::make_shared<Impl>(loop, backend);
   ::unlink(socket.c_str());  // left by a killed process; the lock file says that none lives
   boost::system::error_code ec;
+  const SocketPath path(socket);
   impl->acceptor.open(Protocol(), ec);
   const auto old_mask = ::umask(0177);
-  if (!ec) impl->acceptor.bind(Protocol::endpoint(socket.string()), ec);
+  if (!ec) impl->acceptor.bind(Protocol::endpoint(path.text()), ec);
   ::umask(old_mask);
   if (!ec) impl->acceptor.listen(asio::socket_base::max_listen_connections, ec);
   if (ec) return fail(Fault::temporary, "cannot listen on " + socket.string() + ": " + ec.message());
