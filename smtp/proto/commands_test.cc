@@ -60,7 +60,7 @@ TEST(Mail, Accepts) {
            {"FROM:<\"a\\\">\"@b.test>", "\"a\\\">\"@b.test"},
            {"FROM:<@x.test,@y.test:a@b.test>", "a@b.test"},
            {"FROM:<a@[192.0.2.1]>", "a@[192.0.2.1]"},
-           {"FROM:<a@[IPv6:2001:db8::1]>", "a@[IPv6:2001:db8::1]"},
+           {"FROM:<a@[IPv6:2001:db8::1]>", "a@[ipv6:2001:db8::1]"},
        }) {
     const auto args = parse_mail(row.rest, {});
     ASSERT_TRUE(args) << row.rest << ": " << args.error().text;
