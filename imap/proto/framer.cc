@@ -87,7 +87,7 @@ Framer::Step Framer::feed(std::string_view input) {
       case State::skip_line:
       case State::skip_literal:
         used += skip(input.substr(used));
-        if (state_ == State::skip_line || state_ == State::skip_literal) return {used, Event::more};
+        if (used == input.size() && (state_ == State::skip_line || state_ == State::skip_literal)) return {used, Event::more};
         break;
       case State::line: {
         const auto rest = input.substr(used);
@@ -101,7 +101,7 @@ Framer::Step Framer::feed(std::string_view input) {
           if (end_of_line() == Event::go_ahead) return {used, Event::go_ahead};
         } else if (take < rest.size()) {
           // The limit is reached and octets are left: they go, up to the end of the line.
-          if (first_line_) tag_ = tag_of(text_);
+          if (first_line_ && text_.contains(' ')) tag_ = tag_of(text_);
           text_.erase(0, std::max(line_start_, text_.size() - std::min(text_.size(), kTail)));
           start_skipping(too_long());
         } else {

@@ -52,12 +52,12 @@ void append_count(std::string& out, std::uint64_t number, std::string_view name)
 
 /// `* LIST (attributes) "/" name [extended]` (RFC 9051 §7.3.1).
 struct ListLine {
-  std::string_view name;                          ///< UTF-8
-  std::span<const std::string_view> attributes;   ///< "\HasChildren", …
+  std::string_view name{};                          ///< UTF-8
+  std::span<const std::string_view> attributes{};   ///< "\HasChildren", …
   bool lsub = false;
   /// CHILDINFO selection options that a child below matched ("SUBSCRIBED"); RFC 5258 §3.5.
-  std::span<const std::string_view> child_info;
-  std::optional<std::string_view> old_name;       ///< OLDNAME, UTF-8 (RFC 9051 §6.3.9.7)
+  std::span<const std::string_view> child_info{};
+  std::optional<std::string_view> old_name{};       ///< OLDNAME, UTF-8 (RFC 9051 §6.3.9.7)
 };
 void append_list(std::string& out, const ListLine& line, Dialect dialect);
 
@@ -71,8 +71,8 @@ struct StatusValues {
   std::uint32_t deleted = 0;
   std::uint64_t size = 0;
   std::uint64_t highest_mod_seq = 0;
-  std::string_view mailbox_id;
-  std::optional<std::uint64_t> append_limit;  ///< NIL where there is none
+  std::string_view mailbox_id{};
+  std::optional<std::uint64_t> append_limit{};  ///< NIL where there is none
   std::uint64_t deleted_storage = 0;
 };
 void append_status(std::string& out, std::string_view mailbox, StatusItems items, const StatusValues& values, Dialect dialect);
@@ -83,15 +83,15 @@ void append_search(std::string& out, const NumberSet& found, std::optional<std::
 /// `* ESEARCH (TAG "a1") UID MIN 2 MAX 9 ALL 2:9 COUNT 8 MODSEQ 7` (RFC 9051 §7.3.4, RFC 4731). What is unset is left out; so is
 /// an empty ALL, MIN and MAX of nothing.
 struct Esearch {
-  std::string_view tag;
+  std::string_view tag{};
   bool uid = false;
-  std::optional<std::uint32_t> min;
-  std::optional<std::uint32_t> max;
+  std::optional<std::uint32_t> min{};
+  std::optional<std::uint32_t> max{};
   const NumberSet* all = nullptr;
-  std::optional<std::uint64_t> count;
-  std::optional<PartialRange> partial;       ///< as asked; with partial_found
+  std::optional<std::uint64_t> count{};
+  std::optional<PartialRange> partial{};       ///< as asked; with partial_found
   const NumberSet* partial_found = nullptr;  ///< nullptr or empty: NIL (RFC 9394 §3.1)
-  std::optional<std::uint64_t> mod_seq;
+  std::optional<std::uint64_t> mod_seq{};
 };
 void append_esearch(std::string& out, const Esearch& result);
 
