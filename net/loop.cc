@@ -104,6 +104,13 @@ void Loop::run() {
   current_loop = before;
 }
 
+bool Loop::step(bool wait) {
+  auto* const before = std::exchange(current_loop, this);
+  const auto count = wait ? impl_->context.run_one() : impl_->context.poll_one();
+  current_loop = before;
+  return count > 0;
+}
+
 void Loop::stop() { impl_->context.stop(); }
 Loop* Loop::current() noexcept { return current_loop; }
 void Loop::begin_shutdown() { impl_->begin_shutdown(); }

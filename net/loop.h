@@ -29,6 +29,8 @@ class Loop {
   /// Runs until stop(). Called by LoopPool, or by a test on its own thread.
   void run();
   void stop();
+  /// For tests that drive a loop by hand: runs one handler that is ready, or waits for one. @return false where none was ready
+  bool step(bool wait);
   /// The Loop that runs on the calling thread, or nullptr.
   static Loop* current() noexcept;
 

@@ -3,8 +3,6 @@
 
 #include "base/check.h"
 
-#include <boost/asio/post.hpp>
-
 #include <cerrno>
 
 #include <unistd.h>
@@ -15,29 +13,9 @@ Watch::Watch(Poller& poller, int fd) : poller_(poller), fd_(fd) { poller_.add(*t
 
 Watch::~Watch() { close(); }
 
-asio::awaitable<Wake> Watch::wait(Waiter& slot, const bool& ready) {
-  // The function object runs once the coroutine is suspended; calling the handler inside it is not allowed.
-  return asio::async_initiate<const asio::use_awaitable_t<>, void(Wake)>(
-      [this, &slot, &ready](auto&& handler) {
-        RELAIS_CHECK(!slot);
-        slot.emplace(std::forward<decltype(handler)>(handler));
-        if (fd_ < 0)
-          post(slot, Wake::cancelled);
-        else if (ready)
-          post(slot, Wake::ready);
-      },
-      asio::use_awaitable);
-}
-
-void Watch::post(Waiter& slot, Wake wake) {
-  if (!slot) return;
-  asio::post(*poller_.context_, [handler = std::move(*slot), wake]() mutable { std::move(handler)(wake); });
-  slot.reset();
-}
-
 void Watch::cancel() {
-  post(reader_, Wake::cancelled);
-  post(writer_, Wake::cancelled);
+  reader_.post(Wake::cancelled);
+  writer_.post(Wake::cancelled);
 }
 
 void Watch::close() noexcept {
@@ -56,7 +34,6 @@ Poller::~Poller() {
 }
 
 void Poller::attach(asio::io_context& context) {
-  context_ = &context;
   watched_.emplace(context.get_executor(), epoll_);
   arm();
 }
@@ -66,8 +43,8 @@ void Poller::abandon() noexcept {
     Watch& watch = *watches_;
     remove(watch);
     // Destroying a waiter destroys its coroutine and with it, most often, the watch itself.
-    auto reader = std::exchange(watch.reader_, std::nullopt);
-    auto writer = std::exchange(watch.writer_, std::nullopt);
+    auto reader = watch.reader_.take();
+    auto writer = watch.writer_.take();
   }
   if (watched_) watched_->release();
   watched_.reset();
@@ -113,8 +90,8 @@ void Poller::dispatch() {
     if (in) watch->readable_ = true;
     if (out) watch->writable_ = true;
     // A resumed coroutine may destroy the watch, so the writer's handler is taken before the reader runs.
-    auto reader = in ? std::exchange(watch->reader_, std::nullopt) : std::nullopt;
-    auto writer = out ? std::exchange(watch->writer_, std::nullopt) : std::nullopt;
+    auto reader = in ? watch->reader_.take() : std::nullopt;
+    auto writer = out ? watch->writer_.take() : std::nullopt;
     if (reader) std::move (*reader)(Wake::ready);
     if (writer) std::move (*writer)(Wake::ready);
   }

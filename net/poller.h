@@ -4,11 +4,10 @@
 
 #include "net/stream.h"
 #include "net/task.h"
+#include "net/wait_slot.h"
 
-#include <boost/asio/async_result.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 #include <array>
 #include <optional>
@@ -39,8 +38,12 @@ class Watch {
   /// To be told when a write gave EAGAIN or took fewer octets than offered.
   void filled() noexcept { writable_ = false; }
 
-  asio::awaitable<Wake> wait_readable() { return wait(reader_, readable_); }
-  asio::awaitable<Wake> wait_writable() { return wait(writer_, writable_); }
+  asio::awaitable<Wake> wait_readable() {
+    return reader_.wait([this] { return answer(readable_); });
+  }
+  asio::awaitable<Wake> wait_writable() {
+    return writer_.wait([this] { return answer(writable_); });
+  }
   /// Ends pending waits. The waiters resume later, never inside this call.
   void cancel();
   /// cancel(), and closes the descriptor. Idempotent.
@@ -48,15 +51,16 @@ class Watch {
 
  private:
   friend class Poller;
-  using Waiter = std::optional<asio::async_result<asio::use_awaitable_t<>, void(Wake)>::handler_type>;
-  asio::awaitable<Wake> wait(Waiter& slot, const bool& ready);
-  void post(Waiter& slot, Wake wake);
+  std::optional<Wake> answer(bool ready) const noexcept {
+    if (fd_ < 0) return Wake::cancelled;
+    return ready ? std::optional(Wake::ready) : std::nullopt;
+  }
 
   Poller& poller_;
   Watch* previous_ = nullptr;
   Watch* next_ = nullptr;
-  Waiter reader_;
-  Waiter writer_;
+  WaitSlot reader_;
+  WaitSlot writer_;
   int fd_;
   bool readable_ = true;
   bool writable_ = true;
@@ -85,7 +89,6 @@ class Poller {
 
   static constexpr int kBatch = 256;  ///< events taken at a time
   int epoll_;
-  asio::io_context* context_ = nullptr;
   std::optional<asio::posix::basic_stream_descriptor<asio::io_context::executor_type>> watched_;
   std::array<epoll_event, kBatch> events_{};
   int first_ = 0;  ///< events_ not yet dispatched: [first_, count_)
