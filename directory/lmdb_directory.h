@@ -14,12 +14,12 @@
 namespace relais::directory {
 
 struct LmdbDirectoryOptions {
-  std::string path;                ///< of the environment's folder; made where it is missing
+  std::string path{};              ///< of the environment's folder; made where it is missing
   std::uint16_t shards = 1;        ///< new accounts are spread over 0 … shards - 1
-  std::string default_domain;      ///< for user names and "postmaster" without a domain; empty: none
+  std::string default_domain{};     ///< for user names and "postmaster" without a domain; empty: none
   char tag_separator = '+';        ///< between user and tag; NUL: none
-  std::string postmaster;          ///< address that gets postmaster@ of every domain where nothing else takes it; empty: none
-  PasswordCost cost;               ///< of new passwords
+  std::string postmaster{};        ///< address that gets postmaster@ of every domain where nothing else takes it; empty: none
+  PasswordCost cost{};             ///< of new passwords
   std::chrono::seconds remember_logins = std::chrono::minutes(5);  ///< how long a verified password is known without a slow hash; 0: not
   std::size_t max_remembered = 200'000;                            ///< verified passwords in memory, about 60 octets each
   bool upgrade_hashes = true;      ///< after a login with an imported hash: replace it by argon2id and SCRAM keys, in the background
@@ -39,5 +39,8 @@ struct LmdbDirectoryOptions {
 ///   until the directory is reopened, look-ups go on.
 /// Lifetime: destroy it after the last session; the destructor waits for a hash upgrade that runs.
 Result<std::unique_ptr<Directory>> open_lmdb_directory(net::WorkerPool& workers, LmdbDirectoryOptions options);
+
+/// Returns when every hash upgrade queued so far is done (tests, and whoever wants to be sure). For a Directory of this backend.
+void wait_for_upgrades(Directory& directory);
 
 }  // namespace relais::directory

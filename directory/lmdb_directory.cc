@@ -1,0 +1,336 @@
+// The Directory interface over LMDB: look-ups inline, changes on a worker, logins through the verifier.
+#include "directory/lmdb_directory.h"
+
+#include "base/ascii.h"
+#include "base/log.h"
+#include "directory/changes.h"
+#include "directory/digest.h"
+#include "directory/hash_upgrader.h"
+#include "directory/lookup.h"
+#include "directory/verifier.h"
+#include "message/address.h"
+
+#include <type_traits>
+
+namespace relais::directory {
+namespace {
+
+std::unexpected<Error> authentication_failed() { return fail(Fault::refused, "authentication failed", "AUTHENTICATIONFAILED"); }
+
+/// A look-up that could not be made is never an answer: the peer is asked to try again.
+Error as_temporary(Error error) {
+  if (error.fault == Fault::corrupt) {
+    log::event(log::Level::error, "directory-damaged", {{"detail", error.detail}});
+  }
+  return error;
+}
+
+class LmdbDirectory final : public Directory {
+ public:
+  LmdbDirectory(net::WorkerPool& workers, std::unique_ptr<LmdbEnv> env, LmdbDirectoryOptions options, ResolveRules rules, std::string secret)
+      : workers_(workers),
+        env_(std::move(env)),
+        options_(std::move(options)),
+        rules_(std::move(rules)),
+        secret_(std::move(secret)),
+        cache_(options_.max_remembered, options_.remember_logins, *options_.clock),
+        upgrader_([this](const HashUpgrade& upgrade) { upgrade_hash(upgrade); }),
+        verifier_(
+            workers, cache_, options_.cost,
+            [this](AccountNumber number) { return env_->read([&](const Txn& txn) { return find_credential(txn, number); }); },
+            [this](Secret who, const Credential& credential, std::string_view password) { verified(who, credential, password); }) {}
+
+  // ---- for sessions
+  net::Task<Recipient> resolve(std::string address) override {
+    // RFC 5321 §4.1.1.3: "Postmaster" needs no domain.
+    if (iequals(address, "postmaster")) {
+      if (!options_.default_domain.empty()) address.append("@").append(options_.default_domain);
+      else if (rules_.postmaster) address = rules_.postmaster->text();
+    }
+    RELAIS_CO_TRY(const auto name, parse_name(address));
+    co_return read([&](const Txn& txn) { return resolve_name(txn, rules_, name); });
+  }
+
+  net::Task<std::optional<Account>> find(std::string address) override {
+    const auto name = parse_name(address);
+    if (!name) co_return std::optional<Account>{};
+    RELAIS_CO_TRY(auto record, read([&](const Txn& txn) { return find_account(txn, *name); }));
+    co_return account_of(std::move(record));
+  }
+
+  net::Task<std::optional<Account>> find_number(AccountNumber number) override {
+    RELAIS_CO_TRY(auto record, read([&](const Txn& txn) { return find_account(txn, number); }));
+    co_return account_of(std::move(record));
+  }
+
+  net::Task<Login> authenticate(std::string user, std::string password) override {
+    const Wiper wiper(password);
+    if (!check_password(password)) co_return authentication_failed();
+    RELAIS_CO_TRY(const auto record, find_user(user));
+    if (!record || !record->account.has_password) {
+      RELAIS_CO_TRY_VOID(co_await verifier_.check_nothing(password));
+      co_return authentication_failed();
+    }
+    RELAIS_CO_TRY(const bool fits, co_await verifier_.check(Secret{record->account.number, record->generation}, password));
+    if (!fits) co_return authentication_failed();
+    co_return still_valid(record->account.number, record->generation);
+  }
+
+  net::Task<ScramKeys> scram_keys(std::string user) override {
+    RELAIS_CO_TRY(const auto record, find_user(user));
+    if (record && record->account.has_password) {
+      const auto number = record->account.number;
+      RELAIS_CO_TRY(auto credential, read([&](const Txn& txn) { return find_credential(txn, number); }));
+      if (credential.scram.iterations != 0) {
+        credential.scram.generation = record->generation;
+        co_return std::move(credential.scram);
+      }
+    }
+    co_return made_up_keys(user);
+  }
+
+  net::Task<Login> login_verified(std::string user, std::uint64_t generation) override {
+    RELAIS_CO_TRY(const auto record, find_user(user));
+    if (!record) co_return authentication_failed();
+    co_return still_valid(record->account.number, generation);
+  }
+
+  bool scram_ready() const override {
+    if (options_.always_offer_scram) return true;
+    const auto without = env_->read([](const Txn& txn) { return accounts_without_scram(txn); });
+    return without && *without == 0;
+  }
+
+  net::Task<bool> is_local_domain(std::string domain) override {
+    const auto name = message::to_ascii_domain(domain);
+    if (!name) co_return false;
+    co_return read([&](const Txn& txn) { return has_domain(txn, *name); });
+  }
+
+  net::Task<bool> may_send_as(AccountNumber account, std::string address) override {
+    const auto name = parse_name(address);
+    if (!name) co_return false;
+    RELAIS_CO_TRY(const auto found, read([&](const Txn& txn) { return resolve_name(txn, rules_, *name); }));
+    co_return found.accounts.size() == 1 && found.remote.empty() && found.accounts.front().number == account;
+  }
+
+  // ---- for admins
+  net::Task<void> add_domain(std::string name) override {
+    RELAIS_CO_TRY(auto domain, message::to_ascii_domain(name));
+    co_return co_await change([domain = std::move(domain), now = options_.clock->seconds()](Txn& txn) { return directory::add_domain(txn, domain, now); });
+  }
+
+  net::Task<void> remove_domain(std::string name) override {
+    RELAIS_CO_TRY(auto domain, message::to_ascii_domain(name));
+    co_return co_await change([domain = std::move(domain)](Txn& txn) { return directory::remove_domain(txn, domain); });
+  }
+
+  net::Task<std::vector<Domain>> domains() override {
+    co_return read([](const Txn& txn) { return directory::domains(txn); });
+  }
+
+  net::Task<Account> add_account(std::string address, std::string password, std::uint64_t quota_octets) override {
+    const Wiper wiper(password);
+    RELAIS_CO_TRY(auto name, parse_name(address));
+    if (!password.empty()) RELAIS_CO_TRY_VOID(check_password(password));
+    auto job = [this, name = std::move(name), password, quota_octets]() mutable -> Result<Account> {
+      const Wiper wipe_copy(password);
+      Credential credential;
+      if (!password.empty()) {
+        RELAIS_TRY(auto made, new_credential(password, options_.cost));
+        credential = std::move(made);
+      }
+      return create(name, credential, quota_octets);
+    };
+    co_return co_await workers_.run(std::move(job));
+  }
+
+  net::Task<Account> import_account(ImportedAccount account) override {
+    RELAIS_CO_TRY(auto name, parse_name(account.address));
+    Credential credential;
+    if (!account.password_hash.empty()) {
+      RELAIS_CO_TRY(auto imported, import_credential(account.password_hash));
+      credential = std::move(imported);
+    }
+    auto job = [this, name = std::move(name), credential = std::move(credential), quota = account.quota_octets] { return create(name, credential, quota); };
+    co_return co_await workers_.run(std::move(job));
+  }
+
+  net::Task<std::vector<Account>> accounts(std::string domain) override {
+    std::string prefix;
+    if (!domain.empty()) {
+      RELAIS_CO_TRY(const auto name, message::to_ascii_domain(domain));
+      prefix = domain_prefix(name);
+    }
+    co_return read([&](const Txn& txn) { return directory::accounts(txn, prefix); });
+  }
+
+  net::Task<void> set_password(std::string address, std::string password) override {
+    const Wiper wiper(password);
+    RELAIS_CO_TRY(auto name, parse_name(address));
+    RELAIS_CO_TRY_VOID(check_password(password));
+    auto job = [this, name = std::move(name), password]() mutable -> Result<void> {
+      const Wiper wipe_copy(password);
+      RELAIS_TRY(const auto credential, new_credential(password, options_.cost));
+      return env_->write([&](Txn& txn) { return directory::set_credential(txn, name, credential); });
+    };
+    co_return co_await workers_.run(std::move(job));
+  }
+
+  net::Task<void> set_enabled(std::string address, bool enabled) override {
+    co_return co_await change_account(std::move(address), [enabled](AccountRecord& record) { record.account.enabled = enabled; });
+  }
+
+  net::Task<void> set_quota(std::string address, std::uint64_t octets, std::uint64_t messages) override {
+    co_return co_await change_account(std::move(address), [octets, messages](AccountRecord& record) {
+      record.account.quota_octets = octets;
+      record.account.quota_messages = messages;
+    });
+  }
+
+  net::Task<void> set_placement(std::string address, Placement placement) override {
+    if (placement.kind == Placement::Kind::shard && placement.shard >= options_.shards) co_return fail(Fault::refused, "no such shard", "NONEXISTENT");
+    co_return co_await change_account(std::move(address), [placement = std::move(placement)](AccountRecord& record) {
+      const auto epoch = record.account.placement.epoch + 1;
+      record.account.placement = placement;
+      record.account.placement.epoch = epoch;
+    });
+  }
+
+  net::Task<Account> remove_account(std::string address) override {
+    RELAIS_CO_TRY(auto name, parse_name(address));
+    co_return co_await change([name = std::move(name)](Txn& txn) { return directory::remove_account(txn, name); });
+  }
+
+  net::Task<void> add_alias(std::string address, std::vector<std::string> targets) override {
+    RELAIS_CO_TRY(auto name, parse_alias_name(address));
+    RELAIS_CO_TRY(auto checked, check_targets(targets));
+    co_return co_await change([name = std::move(name), checked = std::move(checked)](Txn& txn) { return directory::add_alias(txn, name, checked); });
+  }
+
+  net::Task<void> remove_alias(std::string address) override {
+    RELAIS_CO_TRY(auto name, parse_alias_name(address));
+    co_return co_await change([name = std::move(name)](Txn& txn) { return directory::remove_alias(txn, name); });
+  }
+
+  net::Task<std::vector<Alias>> aliases(std::string domain) override {
+    std::string prefix;
+    if (!domain.empty()) {
+      RELAIS_CO_TRY(const auto name, message::to_ascii_domain(domain));
+      prefix = domain_prefix(name);
+    }
+    co_return read([&](const Txn& txn) { return directory::aliases(txn, prefix); });
+  }
+
+  void settle() { upgrader_.wait_idle(); }
+
+ private:
+  static std::optional<Account> account_of(std::optional<AccountRecord> record) {
+    if (!record) return std::nullopt;
+    return std::move(record->account);
+  }
+
+  template <class F>
+  std::invoke_result_t<F&, const Txn&> read(F&& body) const {
+    auto result = env_->read(body);
+    if (!result) return fail(as_temporary(std::move(result).error()));
+    return result;
+  }
+
+  /// Runs a write on a worker.
+  template <class F>
+  net::asio::awaitable<std::invoke_result_t<F&, Txn&>> change(F body) {
+    auto job = [this, body = std::move(body)]() mutable { return env_->write(body); };
+    co_return co_await workers_.run(std::move(job));
+  }
+
+  template <class F>
+  net::Task<void> change_account(std::string address, F edit) {
+    RELAIS_CO_TRY(auto name, parse_name(address));
+    auto body = [name = std::move(name), edit = std::move(edit)](Txn& txn) -> Result<void> {
+      RELAIS_TRY(auto record, existing_account(txn, name));
+      edit(record);
+      return txn.put(Table::accounts, name.key(), encode_account(record));
+    };
+    co_return co_await change(std::move(body));
+  }
+
+  Result<Account> create(const Name& name, const Credential& credential, std::uint64_t quota_octets) {
+    const NewAccount made{name, credential, quota_octets, options_.shards, options_.clock->seconds()};
+    return env_->write([&](Txn& txn) { return create_account(txn, made); });
+  }
+
+  /// nullopt also for a user name that is no address.
+  Result<std::optional<AccountRecord>> find_user(std::string_view user) const {
+    const auto name = parse_user(user, options_.default_domain);
+    if (!name) return std::optional<AccountRecord>{};
+    return read([&](const Txn& txn) { return find_account(txn, *name); });
+  }
+
+  /// The account as it is now; refused where it was disabled, removed or got a new password since `generation` was read.
+  Result<Login> still_valid(AccountNumber number, std::uint64_t generation) const {
+    RELAIS_TRY(auto record, read([&](const Txn& txn) { return find_account(txn, number); }));
+    if (!record || !record->account.enabled || record->generation != generation) return authentication_failed();
+    return Login{std::move(record->account)};
+  }
+
+  /// RFC 5802 §9: who does not exist looks like who does, each time alike.
+  ScramKeys made_up_keys(std::string_view user) const {
+    const auto name = parse_user(user, options_.default_domain);
+    const auto who = name ? name->text() : std::string(user);
+    ScramKeys keys;
+    keys.salt = hmac(Digest::sha256, secret_, "salt " + who).substr(0, 16);
+    keys.iterations = options_.cost.scram_iterations;
+    keys.stored_key = hmac(Digest::sha256, secret_, "stored key " + who);
+    keys.server_key = hmac(Digest::sha256, secret_, "server key " + who);
+    return keys;
+  }
+
+  /// On a worker, after a slow check that succeeded.
+  void verified(Secret who, const Credential& credential, std::string_view password) {
+    if (options_.upgrade_hashes && wants_upgrade(credential, options_.cost)) {
+      upgrader_.add(HashUpgrade{who.account, who.generation, std::string(password)});
+    }
+  }
+
+  /// On the upgrader's thread.
+  void upgrade_hash(const HashUpgrade& upgrade) {
+    auto credential = new_credential(upgrade.password, options_.cost);
+    auto done = credential ? env_->write([&](Txn& txn) { return upgrade_credential(txn, upgrade.account, upgrade.generation, *credential); })
+                           : Result<void>(std::unexpected(credential.error()));
+    if (!done) log::event(log::Level::warning, "hash-upgrade-failed", {{"account", upgrade.account}, {"error", done.error().text}, {"detail", done.error().detail}});
+  }
+
+  net::WorkerPool& workers_;
+  const std::unique_ptr<LmdbEnv> env_;
+  const LmdbDirectoryOptions options_;
+  const ResolveRules rules_;
+  const std::string secret_;  ///< of this directory; seeds made-up SCRAM keys
+  VerifiedCache cache_;
+  HashUpgrader upgrader_;
+  Verifier verifier_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Directory>> open_lmdb_directory(net::WorkerPool& workers, LmdbDirectoryOptions options) {
+  ResolveRules rules;
+  rules.tag_separator = options.tag_separator;
+  if (!options.default_domain.empty()) {
+    RELAIS_TRY(options.default_domain, message::to_ascii_domain(options.default_domain));
+    rules.default_domain = options.default_domain;
+  }
+  if (!options.postmaster.empty()) {
+    RELAIS_TRY(rules.postmaster, parse_name(options.postmaster));
+  }
+  if (options.shards == 0) return fail(Fault::refused, "a directory needs one shard at least");
+  RELAIS_TRY(auto env, LmdbEnv::open(options.path, options.map_size));
+  RELAIS_TRY(auto secret, env->write([](Txn& txn) { return prepare_environment(txn); }));
+  return std::make_unique<LmdbDirectory>(workers, std::move(env), std::move(options), std::move(rules), std::move(secret));
+}
+
+void wait_for_upgrades(Directory& directory) {
+  if (auto* lmdb = dynamic_cast<LmdbDirectory*>(&directory)) lmdb->settle();
+}
+
+}  // namespace relais::directory
