@@ -10,7 +10,7 @@ using Kind = ListedAddress::Kind;
 
 // Reads one address list. Each address is collected in two readings at once, as which of them holds is only known at its end:
 //   phrase_  words with single spaces between: a display name, or a group's name
-//   spec_    the same words without spaces: an addr-spec, "@" at at_
+//   spec_    the last of them that are joined by "." and "@", without spaces: an addr-spec, "@" at at_
 class ListParser {
  public:
   explicit ListParser(std::string_view value) : in_(value) {}
@@ -63,6 +63,7 @@ class ListParser {
         break;
       case '@':
         in_.skip();
+        if (surplus_) break;
         if (at_ == kNoAt) at_ = spec_.size();
         spec_.push_back('@');
         phrase_.push_back('@');
@@ -73,7 +74,7 @@ class ListParser {
         break;
       case '.':
         in_.skip();
-        spec_.push_back('.');
+        if (!surplus_) spec_.push_back('.');
         phrase_.push_back('.');
         break;
       case '>': case ')': case ']': case '\\':
@@ -95,10 +96,13 @@ class ListParser {
 
   void add_word(std::string_view word) {
     if (gap_ && !phrase_.empty() && phrase_.back() != '@') phrase_.push_back(' ');
-    // After a complete addr-spec a further word belongs to no address.
     if (gap_ && !spec_.empty() && spec_.back() != '.' && spec_.back() != '@') {
-      if (at_ != kNoAt) surplus_ = true;
-      else ++words_;
+      if (at_ != kNoAt) {
+        surplus_ = true;  // after a complete addr-spec a further word belongs to no address
+      } else {
+        name_length_ = phrase_.size();  // what came before may be a name: "Ann Smith ann@a.example"
+        spec_.clear();
+      }
     }
     gap_ = false;
     phrase_.append(word);
@@ -141,7 +145,7 @@ class ListParser {
     bool in_route = route;
     while (!in_.at_end()) {
       const char c = in_.peek();
-      if (c == '>' || (c == ',' && !in_route) || c == ';') break;
+      if (c == '>' || (c == ',' && !in_route)) break;
       if (c == '"') {
         in_.read_quoted(spec);
       } else if (c == '(' || is_fws(c)) {
@@ -183,13 +187,13 @@ class ListParser {
       if (!comment_.empty() && !out_.empty() && out_.back().kind == Kind::mailbox && out_.back().name.empty()) out_.back().name = comment_;
     } else if (!spec_.empty() || quoted_) {
       ListedAddress address;
-      if (at_ == kNoAt && words_ > 0) {
+      if (at_ == kNoAt && (name_length_ > 0 || quoted_)) {
         address.name = phrase_;  // a name and nothing else
-        trim_end(address.name);
       } else {
         split(address, spec_, at_);
-        address.name = comment_;  // RFC 822 style: a@b (Name)
+        address.name = name_length_ > 0 ? phrase_.substr(0, name_length_) : comment_;  // RFC 822 style: a@b (Name)
       }
+      trim_end(address.name);
       out_.push_back(std::move(address));
     }
     reset();
@@ -200,7 +204,7 @@ class ListParser {
     spec_.clear();
     comment_.clear();
     at_ = kNoAt;
-    words_ = 0;
+    name_length_ = 0;
     gap_ = quoted_ = surplus_ = swallow_ = false;
   }
 
@@ -210,7 +214,7 @@ class ListParser {
   std::string spec_;
   std::string comment_;
   std::size_t at_ = kNoAt;
-  int words_ = 0;         // words behind the first, with space before
+  std::size_t name_length_ = 0;  // of phrase_, before its last word; 0 where there is but one
   bool gap_ = false;      // white space or a comment came before
   bool quoted_ = false;   // a quoted string was among the words: "" counts as an address
   bool surplus_ = false;  // words follow a complete addr-spec

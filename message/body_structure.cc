@@ -64,8 +64,6 @@ void append_language(std::string& out, std::string_view field_value) {
   }
   if (tags.empty()) {
     out.append("NIL");
-  } else if (tags.size() == 1) {
-    append_imap_string(out, tags.front());
   } else {
     for (std::size_t i = 0; i < tags.size(); ++i) {
       out.push_back(i == 0 ? '(' : ' ');
@@ -92,8 +90,7 @@ void append_encoding(std::string& out, const Part& part) {
   }
   Lexer in(part.fields.transfer_encoding);
   in.skip_cfws();
-  const auto token = in.token();
-  append_imap_string(out, token.empty() ? std::string_view("unknown") : token);
+  append_imap_string(out, in.token());
 }
 
 class Writer {

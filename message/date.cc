@@ -134,6 +134,7 @@ class DateParser {
   bool number() {
     const auto text = digits();
     const int n = value(text);
+    in_.skip_cfws();
     if (in_.peek() == ':' && !have_time_) {
       time(n);
     } else if (f_.year < 0 && text.size() >= 3) {

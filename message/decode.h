@@ -42,7 +42,7 @@ std::optional<std::string> decode_extended_value(std::string_view value);
 
 /// The form in which text is compared by SEARCH: compatibility decomposition, then full case folding, as in i;unicode-casemap
 /// (RFC 5051), so that "CAFÉ" and "café" are equal in whatever form they are written. ASCII text takes a fast path. Octets that are
-/// not UTF-8 become U+FFFD.
+/// not UTF-8 stay as they are.
 std::string fold_case_for_search(std::string_view utf8);
 
 /// Case-insensitive substring search for one key over any number of texts.

@@ -16,7 +16,8 @@ enum class Encoding : std::uint8_t {
   unknown = 5,           ///< a token we don't know, x-uuencode among them: the octets can't be decoded
 };
 
-/// The value of a Content-Transfer-Encoding field: case-insensitive, comments and surrounding space ignored. Empty gives seven_bit.
+/// The value of a Content-Transfer-Encoding field: case-insensitive, comments and surrounding space ignored. Empty or no token
+/// gives seven_bit, as if it were absent.
 Encoding parse_encoding(std::string_view field_value) noexcept;
 /// "7bit", "8bit", "binary", "quoted-printable", "base64"; empty for unknown.
 std::string_view to_string(Encoding encoding) noexcept;

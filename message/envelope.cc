@@ -69,7 +69,8 @@ void append_envelope(std::string& out, std::string_view header) {
     if (slot == kNone) return;
     if (holds_addresses(slot)) {
       for (const auto& address : parse_address_list(field.value)) append_address(text[slot], address);
-    } else if (text[slot].empty()) {
+    } else {
+      text[slot].clear();
       append_imap_string(text[slot], unfold(field.value));
     }
   });

@@ -204,8 +204,8 @@ class StructureParser {
       close_down_to(multipart, content_end, content_end < line_ ? lf_ - 1 : lf_, lf_);
       open_.resize(found->open + (found->final ? 0U : 1U));
       line_ = next_line();
-      if (found->final) {
-        cur_ = multipart;  // what follows is its epilogue
+      if (found->final || line_ == message_.size()) {
+        cur_ = multipart;  // what follows is its epilogue; or nothing does
       } else {
         open_part(multipart);
         read_header();

@@ -54,20 +54,15 @@ Summary summarize(std::string_view message) {
   out.parts = encode_parts(structure);
   if (!append_cached_fields(out.header_fields, header)) drop_header_fields(out);
 
-  bool seen_date = false;
-  bool seen_id = false;
+  // The last field of a name counts, as in the envelope.
   for_each_field(header, [&](const Field& field) {
-    if (!seen_date && iequals(field.name, "date")) {
-      seen_date = true;
-      if (const auto date = parse_date(field.value)) {
-        out.sent_date = date->seconds;
-        out.sent_zone = date->zone_minutes;
-      }
-    } else if (!seen_id && iequals(field.name, "message-id")) {
-      seen_id = true;
+    if (iequals(field.name, "date")) {
+      const auto date = parse_date(field.value).value_or(DateTime{});
+      out.sent_date = date.seconds;
+      out.sent_zone = date.zone_minutes;
+    } else if (iequals(field.name, "message-id")) {
       out.message_id = first_message_id(field.value);
     }
-    return !(seen_date && seen_id);
   });
   return out;
 }

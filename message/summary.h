@@ -25,12 +25,12 @@ struct Summary {
   /// Empty where they would take more than kMaxCachedHeader.
   std::string header_fields;
   bool header_fields_complete = true;  ///< false: header_fields was too large and is empty
-  /// Date field: seconds since the epoch, UTC; 0 where absent or malformed (then IMAP SORT uses the internal date, RFC 5256 §2.2).
+  /// The last Date field: seconds since the epoch, UTC; 0 where absent or malformed (then IMAP SORT uses the internal date, RFC 5256 §2.2).
   std::int64_t sent_date = 0;
   /// Its zone in minutes east of UTC. SENTBEFORE, SENTON and SENTSINCE look at the day as written, "disregarding time and timezone"
   /// (RFC 9051 §6.4.4): sent_day().
   std::int16_t sent_zone = 0;
-  std::string message_id;  ///< "<…>" of the first Message-ID field, for THREAD; empty where absent or over 998 octets
+  std::string message_id;  ///< "<…>" of the last Message-ID field, for THREAD; empty where absent or over 998 octets
 
   /// Days since 1970-01-01 of the Date field as written; 0 where there is none.
   std::int64_t sent_day() const noexcept;
