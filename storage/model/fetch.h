@@ -1,0 +1,26 @@
+// Fetching: batches of messages' records.
+#pragma once
+
+#include "storage/engine.h"
+#include "storage/store.h"
+
+#include <vector>
+
+namespace relais::storage::model {
+
+/// A message of the batch whose content the snapshot could not give without waiting for the disk.
+struct PendingContent {
+  std::size_t index = 0;  ///< in FetchBatch::messages
+  BlobId blob{};
+};
+
+/// Fills the batch but for the contents in `pending`, whose messages have has_content set and content empty.
+/// Fault::refused NONEXISTENT where the mailbox is gone.
+Result<void> read_batch(const Snapshot& snapshot, MailboxId mailbox, const FetchRequest& request, FetchBatch& batch,
+                        std::vector<PendingContent>& pending);
+
+/// Appends to batch.octets with all views kept right, whether it moves or not.
+/// @param more  octets that are about to be appended
+void reserve_octets(FetchBatch& batch, std::size_t more);
+
+}  // namespace relais::storage::model

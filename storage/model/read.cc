@@ -1,0 +1,105 @@
+// Views of a mailbox and its changes.
+#include "storage/model/read.h"
+
+#include "storage/model/chunk.h"
+#include "storage/model/keys.h"
+#include "storage/model/walk.h"
+#include "storage/model/work.h"
+
+#include <functional>
+#include <utility>
+
+namespace relais::storage::model {
+namespace {
+
+void add_uids(NumberSet& uids, const ChunkView& chunk) {
+  const auto first = chunk.first_uid();
+  const auto last = chunk.last_uid();
+  if (last - first + 1 == chunk.count()) return uids.add(NumberRange{first, last});
+  auto run = NumberRange{first, first};
+  for (std::size_t i = 1; i < chunk.count(); ++i) {
+    const auto uid = chunk.uid(i);
+    if (uid != run.last + 1) {
+      uids.add(run);
+      run.first = uid;
+    }
+    run.last = uid;
+  }
+  uids.add(run);
+}
+
+Uid first_unseen(const ChunkView& chunk) {
+  for (std::size_t i = 0; i < chunk.count(); ++i) {
+    if ((chunk.flags(i) & kSeen) == 0) return chunk.uid(i);
+  }
+  return 0;
+}
+
+template <class F>
+Result<void> each_chunk(const Reader& reader, MailboxId id, F&& f) {
+  return walk_chunks(reader, id, 1, [&](const ChunkView& chunk) -> Uid {
+    f(chunk);
+    return chunk.last_uid() == UINT32_MAX ? 0 : chunk.last_uid() + 1;
+  });
+}
+
+Result<void> read_vanished(const Reader& reader, MailboxId id, const MailboxRecord& record, ModSeq since, MailboxChanges& changes) {
+  if (since < record.tombstone_floor) {
+    // Old tombstones are dropped. RFC 7162 §3.2.10.2: then every UID that is not there may be told.
+    changes.vanished_unknown = true;
+    NumberSet present;
+    RELAIS_TRY_VOID(each_chunk(reader, id, [&](const ChunkView& chunk) { add_uids(present, chunk); }));
+    if (record.uid_next > 1) changes.vanished.add(NumberRange{1, record.uid_next - 1});
+    changes.vanished.remove(present);
+    return {};
+  }
+  Result<void> damaged;
+  auto visit = [&](const KeyValue& entry) {
+    auto set = decode_set(entry.value);
+    if (!set) {
+      damaged = std::unexpected(std::move(set).error());
+      return false;
+    }
+    changes.vanished.add(*set);
+    return true;
+  };
+  RELAIS_TRY_VOID(reader.range(tombstone_key(id, since + 1), mailbox_end(kTombstoneFamily, id), std::ref(visit)));
+  return damaged;
+}
+
+}  // namespace
+
+Result<MailboxView> read_view(const Reader& reader, MailboxId id, MailboxRecord record) {
+  MailboxView view;
+  RELAIS_TRY_VOID(each_chunk(reader, id, [&](const ChunkView& chunk) {
+    add_uids(view.uids, chunk);
+    if (view.first_unseen == 0 && chunk.unseen() > 0) view.first_unseen = first_unseen(chunk);
+  }));
+  view.info = to_info(id, std::move(record));
+  return view;
+}
+
+Result<MailboxChanges> read_changes(const Reader& reader, MailboxId id, ModSeq since, bool with_vanished) {
+  MailboxChanges changes;
+  RELAIS_TRY(auto record, read_mailbox(reader, id));
+  if (!record) {
+    changes.exists = false;
+    return changes;
+  }
+  changes.highest_mod_seq = record->highest_mod_seq;
+  changes.uid_next = record->uid_next;
+  changes.uid_validity = record->uid_validity;
+  if (record->highest_mod_seq > since) {
+    RELAIS_TRY_VOID(each_chunk(reader, id, [&](const ChunkView& chunk) {
+      if (chunk.max_mod_seq() <= since) return;
+      for (std::size_t i = 0; i < chunk.count(); ++i) {
+        if (chunk.mod_seq(i) > since) changes.changed.push_back({chunk.uid(i), chunk.flags(i), chunk.mod_seq(i)});
+      }
+    }));
+    if (with_vanished) RELAIS_TRY_VOID(read_vanished(reader, id, *record, since, changes));
+  }
+  changes.keywords = std::move(record->keywords);
+  return changes;
+}
+
+}  // namespace relais::storage::model

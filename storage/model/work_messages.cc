@@ -1,0 +1,286 @@
+// One transaction's working set: messages, their chunks, and tombstones.
+#include "storage/model/work.h"
+
+#include "base/check.h"
+#include "storage/model/walk.h"
+
+#include <algorithm>
+
+namespace relais::storage::model {
+namespace {
+
+constexpr std::size_t kSliceChunks = 256;   // chunks held in memory at one time while editing
+constexpr std::size_t kSmallChunk = 16;     // records at or below which a chunk looks for a neighbour to join
+constexpr std::size_t kMergedChunk = 48;    // records that two may have together: room is left for appends
+
+}  // namespace
+
+Result<void> Work::load_tail(Box& box) {
+  if (box.tail) return {};
+  RELAIS_TRY(const auto last, txn_.last_in(chunk_key(box.id, 0), mailbox_end(kChunkFamily, box.id)));
+  box.tail.emplace();
+  if (!last) return {};
+  RELAIS_TRY(const auto view, ChunkView::parse(last->second));
+  if (view.count() == kChunkRecords) return {};
+  *box.tail = HotChunk(view);
+  box.tail_key = view.first_uid();
+  return {};
+}
+
+// The tail's octets go to the Txn, and the Box forgets it.
+Result<void> Work::write_tail(Box& box) {
+  if (!box.tail) return {};
+  if (box.tail->count() > 0) {
+    box.tail->encode(buffer_);
+    RELAIS_TRY_VOID(txn_.put(chunk_key(box.id, box.tail_key), buffer_));
+  }
+  box.tail.reset();
+  return {};
+}
+
+Result<Uid> Work::append(Box& box, HotRecord record, std::string_view message_record, std::string_view header_fields_apart) {
+  if (box.record.uid_next > kMaxUid) return fail(Fault::refused, "mailbox has no UIDs left", "LIMIT");
+  RELAIS_TRY_VOID(load_tail(box));
+  record.uid = box.record.uid_next;
+  if (box.tail->full()) {
+    RELAIS_TRY_VOID(write_tail(box));
+    box.tail.emplace();
+  }
+  if (box.tail->count() == 0) box.tail_key = record.uid;
+  box.tail->push_back(record);
+  RELAIS_TRY_VOID(txn_.put(message_key(box.id, record.uid), message_record));
+  if (!header_fields_apart.empty()) RELAIS_TRY_VOID(txn_.put(header_key(box.id, record.uid), header_fields_apart));
+
+  auto& r = box.record;
+  r.uid_next = record.uid + 1;
+  ++r.messages;
+  r.octets += record.size;
+  if ((record.flags & kSeen) == 0) ++r.unseen;
+  if ((record.flags & kDeleted) != 0) ++r.deleted;
+  account_.octets += record.size;
+  ++account_.messages;
+  account_dirty_ = true;
+  raise_mod_seq(box, record.mod_seq);
+  return record.uid;
+}
+
+// Applies the edit to one chunk in memory and writes it. True where it has become small.
+Result<bool> Work::edit_chunk(Box& box, LoadedChunk& loaded, Wanted& wanted, std::uint64_t& left,
+                              const std::function<Edit(HotRecord&)>& edit) {
+  auto& chunk = loaded.chunk;
+  const auto count = chunk.count();
+  const auto unseen = chunk.unseen();
+  const auto deleted = chunk.deleted();
+  bool changed = false;
+  std::size_t kept = 0;
+  std::uint64_t octets_gone = 0;
+  auto want = wanted.at_or_after(chunk[0].uid);
+  for (std::size_t i = 0; i < count; ++i) {
+    auto& record = chunk[i];
+    if (want != 0 && want < record.uid) want = wanted.at_or_after(record.uid);
+    if (want == record.uid && left > 0) {
+      const auto what = edit(record);
+      if (what == Edit::remove) {
+        octets_gone += record.size;
+        --left;
+        changed = true;
+        continue;
+      }
+      changed = changed || what == Edit::changed;
+    }
+    chunk[kept++] = record;
+  }
+  if (!changed) return false;
+  chunk.truncate(kept);
+
+  auto& r = box.record;
+  const auto gone = static_cast<std::uint32_t>(count - kept);
+  r.messages -= gone;
+  r.unseen = r.unseen - unseen + chunk.unseen();
+  r.deleted = r.deleted - deleted + chunk.deleted();
+  r.octets -= octets_gone;
+  account_.messages -= std::min<std::uint64_t>(account_.messages, gone);
+  account_.octets -= std::min(account_.octets, octets_gone);
+  account_dirty_ = account_dirty_ || gone > 0;
+  box.dirty = true;
+
+  // A chunk is named after its first record.
+  if (kept == 0 || chunk[0].uid != loaded.key) RELAIS_TRY_VOID(txn_.erase(chunk_key(box.id, loaded.key)));
+  if (kept == 0) return false;
+  loaded.key = chunk[0].uid;
+  chunk.encode(buffer_);
+  RELAIS_TRY_VOID(txn_.put(chunk_key(box.id, loaded.key), buffer_));
+  return gone > 0 && kept <= kSmallChunk;
+}
+
+Result<void> Work::edit_chunks(Box& box, const NumberSet& uids, std::uint64_t limit, bool only_deleted,
+                               const std::function<Edit(HotRecord&)>& edit) {
+  RELAIS_TRY_VOID(write_tail(box));
+  std::vector<LoadedChunk> slice;
+  std::vector<Uid> small;
+  Wanted wanted(uids);
+  Wanted editing(uids);  // follows behind
+  auto want = wanted.at_or_after(1);
+  auto left = limit;
+  while (want != 0 && left > 0) {
+    // A Txn must not be modified while it is walked: load some, then edit them.
+    slice.clear();
+    Uid next = 0;
+    RELAIS_TRY_VOID(walk_chunks(txn_, box.id, want, [&](const ChunkView& view) -> Uid {
+      const auto last = view.last_uid();
+      const auto first_wanted = wanted.at_or_after(std::max(view.first_uid(), want));
+      const bool skip = only_deleted && view.deleted() == 0;
+      if (first_wanted != 0 && first_wanted <= last && !skip) slice.push_back({view.first_uid(), HotChunk(view)});
+      next = last == UINT32_MAX || first_wanted == 0 ? 0 : wanted.at_or_after(last + 1);
+      return slice.size() < kSliceChunks ? next : 0;
+    }));
+    small.clear();
+    for (auto& loaded : slice) {
+      if (left == 0) break;
+      RELAIS_TRY(const auto is_small, edit_chunk(box, loaded, editing, left, edit));
+      if (is_small) small.push_back(loaded.key);
+    }
+    RELAIS_TRY_VOID(merge_small(box, small));
+    if (slice.size() < kSliceChunks) break;
+    want = next;
+  }
+  return {};
+}
+
+// Chunks that expunges left nearly empty join the one before or behind, so that scans stay short.
+Result<void> Work::merge_small(Box& box, std::span<const Uid> keys) {
+  Uid gone = 0;  // joined the one before already
+  for (const auto key : keys) {
+    if (key == gone) continue;
+    RELAIS_TRY(const auto octets, txn_.get(chunk_key(box.id, key)));
+    if (!octets) continue;
+    RELAIS_TRY(const auto view, ChunkView::parse(*octets));
+    HotChunk chunk(view);
+
+    RELAIS_TRY(const auto before, txn_.last_in(chunk_key(box.id, 0), chunk_key(box.id, key)));
+    if (before) {
+      RELAIS_TRY(const auto previous, ChunkView::parse(before->second));
+      if (previous.count() + chunk.count() <= kMergedChunk) {
+        HotChunk joined(previous);
+        for (const auto& record : chunk) joined.push_back(record);
+        const auto joined_key = previous.first_uid();
+        joined.encode(buffer_);
+        RELAIS_TRY_VOID(txn_.put(chunk_key(box.id, joined_key), buffer_));
+        RELAIS_TRY_VOID(txn_.erase(chunk_key(box.id, key)));
+        continue;
+      }
+    }
+    std::optional<HotChunk> next;
+    Result<void> damaged;
+    auto take_first = [&](const KeyValue& entry) {
+      if (auto behind = ChunkView::parse(entry.value)) {
+        if (behind->count() + chunk.count() <= kMergedChunk) next.emplace(*behind);
+      } else {
+        damaged = std::unexpected(std::move(behind).error());
+      }
+      return false;
+    };
+    RELAIS_TRY_VOID(txn_.range(chunk_key(box.id, key + 1), mailbox_end(kChunkFamily, box.id), std::ref(take_first)));
+    RELAIS_TRY_VOID(std::move(damaged));
+    if (!next) continue;
+    gone = (*next)[0].uid;
+    for (const auto& record : *next) chunk.push_back(record);
+    chunk.encode(buffer_);
+    RELAIS_TRY_VOID(txn_.put(chunk_key(box.id, key), buffer_));
+    RELAIS_TRY_VOID(txn_.erase(chunk_key(box.id, gone)));
+  }
+  return {};
+}
+
+Result<void> Work::erase_messages(Box& box, const NumberSet& uids, bool release_blobs) {
+  Result<void> failed;
+  for (const auto range : uids.ranges()) {
+    for (std::uint64_t n = range.first; n <= range.last; ++n) {
+      const auto uid = static_cast<Uid>(n);
+      RELAIS_TRY(const auto octets, txn_.get(message_key(box.id, uid)));
+      if (!octets) return fail(Fault::corrupt, "mailbox index is damaged", "SERVERBUG", "hot record without message record");
+      RELAIS_TRY(const auto record, decode_message(*octets));
+      const auto blob = record.blob;
+      const bool apart = record.header_fields_apart;
+      if (release_blobs) RELAIS_TRY_VOID(txn_.release_blob(blob));
+      RELAIS_TRY_VOID(txn_.erase(message_key(box.id, uid)));
+      if (apart) RELAIS_TRY_VOID(txn_.erase(header_key(box.id, uid)));
+    }
+  }
+  return {};
+}
+
+Result<void> Work::add_tombstone(Box& box, const NumberSet& expunged) {
+  if (expunged.empty()) return {};
+  const auto now = touch(box);
+  RELAIS_TRY(const auto there, txn_.get(tombstone_key(box.id, now)));
+  if (there) {  // a second expunge of the same body
+    RELAIS_TRY(auto all, decode_set(*there));
+    all.add(expunged);
+    return txn_.put(tombstone_key(box.id, now), encode(all));
+  }
+  RELAIS_TRY_VOID(txn_.put(tombstone_key(box.id, now), encode(expunged)));
+  if (++box.record.tombstones > kMaxTombstones) return drop_old_tombstones(box);
+  return {};
+}
+
+Result<void> Work::drop_old_tombstones(Box& box) {
+  std::vector<std::string> keys;
+  auto visit = [&](const KeyValue& entry) {
+    keys.emplace_back(entry.key);
+    return keys.size() < kDroppedTombstones;
+  };
+  RELAIS_TRY_VOID(txn_.range(tombstone_key(box.id, 0), mailbox_end(kTombstoneFamily, box.id), std::ref(visit)));
+  for (const auto& key : keys) {
+    RELAIS_CHECK(key.size() == 13);
+    box.record.tombstone_floor = std::max(box.record.tombstone_floor, load_big_endian<std::uint64_t>(key.data() + 5));
+    RELAIS_TRY_VOID(txn_.erase(key));
+    --box.record.tombstones;
+  }
+  box.dirty = true;
+  return {};
+}
+
+Result<bool> clear_dead(Txn& txn, std::size_t limit) {
+  std::optional<MailboxId> dead;
+  auto first = [&](const KeyValue& entry) {
+    dead = mailbox_of(entry.key);
+    return false;
+  };
+  std::vector<std::string> keys;
+  std::vector<BlobId> blobs;
+  while (limit > 0) {
+    dead.reset();
+    RELAIS_TRY_VOID(txn.range(family_key(kDeadFamily), family_end(kDeadFamily), std::ref(first)));
+    if (!dead) return false;
+    keys.clear();
+    blobs.clear();
+    Result<void> damaged;
+    auto take = [&](const KeyValue& entry) {
+      if (keys.size() == limit) return false;
+      if (entry.key.front() == kMessageFamily) {
+        auto blob = decode_message_blob(entry.value);
+        if (!blob) {
+          damaged = std::unexpected(std::move(blob).error());
+          return false;
+        }
+        blobs.push_back(*blob);
+      }
+      keys.emplace_back(entry.key);
+      return true;
+    };
+    for (const char family : {kMessageFamily, kChunkFamily, kHeaderFamily, kTombstoneFamily}) {
+      RELAIS_TRY_VOID(txn.range(Key(family).u32(number(*dead)), mailbox_end(family, *dead), std::ref(take)));
+      RELAIS_TRY_VOID(std::move(damaged));
+    }
+    for (const auto blob : blobs) RELAIS_TRY_VOID(txn.release_blob(blob));
+    for (const auto& key : keys) RELAIS_TRY_VOID(txn.erase(key));
+    if (keys.size() == limit) return true;
+    RELAIS_TRY_VOID(txn.erase(dead_key(*dead)));
+    limit -= keys.size();
+    if (limit > 0) --limit;
+  }
+  return true;
+}
+
+}  // namespace relais::storage::model
