@@ -62,4 +62,8 @@ AddressKey address_key(const SocketAddress& address) noexcept {
   return {value, !mapped};
 }
 
+bool is_loopback(std::string_view address) noexcept {
+  return address.starts_with("127.") || address == "::1" || address.starts_with("::ffff:127.");
+}
+
 }  // namespace relais::net

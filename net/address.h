@@ -36,4 +36,8 @@ struct AddressKey {
 };
 AddressKey address_key(const SocketAddress& address) noexcept;
 
+/// True for this machine's own addresses, 127.0.0.0/8 and ::1 (numeric text, IPv4-mapped too): what comes from there is the administrator's
+/// own (webmail, proxies, tests), so limits per address do not apply.
+bool is_loopback(std::string_view address) noexcept;
+
 }  // namespace relais::net

@@ -11,11 +11,11 @@ std::size_t ConnectionCounts::Hash::operator()(AddressKey key) const noexcept {
   return (x ^ (x >> 33)) * 0xc4ceb9fe1a85ec53ULL;
 }
 
-ConnectionCounts::Answer ConnectionCounts::enter(AddressKey key) {
+ConnectionCounts::Answer ConnectionCounts::enter(AddressKey key, bool limited) {
   const std::lock_guard lock(mutex_);
   if (total_ >= max_total_) return Answer::too_many;
   auto& count = counts_[key];
-  if (count >= max_per_address_) {
+  if (limited && count >= max_per_address_) {
     if (count == 0) counts_.erase(key);
     return Answer::too_many_from_address;
   }

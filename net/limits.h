@@ -18,7 +18,8 @@ class ConnectionCounts {
 
   ConnectionCounts(std::uint32_t max_total, std::uint32_t max_per_address) : max_total_(max_total), max_per_address_(max_per_address) {}
   /// Counts one more where both limits allow it; then leave() must follow.
-  Answer enter(AddressKey key);
+  /// @param limited  false: the limit per address does not apply
+  Answer enter(AddressKey key, bool limited = true);
   void leave(AddressKey key);
   std::size_t total() const;
 

@@ -196,7 +196,7 @@ int Listener::Impl::accept_some(Door& door) {
         default: continue;  // a connection that was gone before it was accepted: accept(2), "Error handling"
       }
     }
-    const auto answer = counts.enter(address_key(peer));
+    const auto answer = counts.enter(address_key(peer), options.limit_loopback || !is_loopback(peer.address()));
     if (answer == ConnectionCounts::Answer::admitted)
       admit(door.loop, std::move(socket), peer);
     else

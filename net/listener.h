@@ -21,6 +21,7 @@ struct ListenerOptions {
   std::shared_ptr<TlsContext> implicit_tls;  ///< null: plain. The handshake happens before the session starts, with a deadline of its own
   std::uint32_t max_connections = 100'000;
   std::uint32_t max_per_address = 1'000;
+  bool limit_loopback = false;  ///< does max_per_address hold for this machine's own addresses too?
   /// Sent (best effort) before an excess connection is closed: "421 4.7.0 too many connections\r\n".
   std::string busy_reply;
 };

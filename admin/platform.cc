@@ -1,0 +1,163 @@
+// Puts the roles together, in the order in which they depend on each other, and takes them apart again.
+#include "admin/platform.h"
+
+#include "base/log.h"
+#include "net/address.h"
+
+#include <sys/resource.h>
+
+namespace relais::admin {
+namespace {
+
+// A connection is a descriptor: take all that the system gives.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+net::asio::awaitable<void> start_by_address(net::SessionStarter local, net::SessionStarter remote, std::unique_ptr<net::Connection> connection) {
+  auto& starter = net::is_loopback(connection->endpoints().peer_address) ? local : remote;
+  return starter(std::move(connection));
+}
+
+/// Chooses by the setting auth.plaintext: `make(allowed)` makes the starter of sessions that may or may not take a password without TLS.
+template <class Make>
+net::SessionStarter with_plaintext_policy(const std::string& policy, Make make) {
+  if (policy != "loopback") return make(policy == "always");
+  return [local = make(true), remote = make(false)](std::unique_ptr<net::Connection> connection) {
+    return start_by_address(local, remote, std::move(connection));
+  };
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Data>> Data::open(const Layout& layout, const config::Values& settings, net::WorkerPool& workers) {
+  std::error_code ignored;
+  std::filesystem::create_directories(layout.run(), ignored);
+  RELAIS_TRY(auto lock, LockFile::take(layout.lock()));
+  RELAIS_TRY(auto directory, directory::open_lmdb_directory(workers, directory_options(settings, layout.root)));
+  RELAIS_TRY(auto store, storage::open_store(store_options(settings, layout.root, workers)));
+  return std::unique_ptr<Data>(new Data(std::move(lock), std::move(directory), std::move(store)));
+}
+
+Platform::Platform(Layout layout, config::Values settings)
+    : layout_(std::move(layout)),
+      settings_(std::move(settings)),
+      workers_(static_cast<unsigned>(settings_.integer("platform.workers")), static_cast<std::size_t>(settings_.integer("platform.worker_queue"))),
+      loops_(static_cast<unsigned>(settings_.integer("platform.threads"))) {}
+
+Platform::~Platform() = default;
+
+Result<std::unique_ptr<Platform>> Platform::start(const std::filesystem::path& dir, config::Values settings) {
+  raise_descriptor_limit();
+  std::unique_ptr<Platform> platform(new Platform(Layout(std::filesystem::absolute(dir)), std::move(settings)));
+  RELAIS_TRY_VOID(platform->open());
+  return platform;
+}
+
+Result<void> Platform::open() {
+  RELAIS_TRY(tls_, net::TlsContext::server(certificate_files(settings_, layout_.root)));
+  RELAIS_TRY(data_, Data::open(layout_, settings_, workers_));
+  limits_ = std::make_unique<antispam::RateLimits>(rate_limits(settings_));
+  delivery_ = std::make_unique<smtp::Delivery>(*data_->store, *data_->directory, delivery_options(settings_));
+  backend_ = std::make_unique<Backend>(data_->backend(workers_));
+  RELAIS_TRY_VOID(open_listeners());
+
+  auto& loop = loops_.at(0);
+  RELAIS_TRY(control_, ControlServer::open(loop, layout_.socket(), *backend_));
+  if (const auto port = settings_.integer("listen.http"); port != 0) {
+    RELAIS_TRY(http_, HttpServer::open(loop, settings_.text("listen.http_address"), static_cast<std::uint16_t>(port), [this] { return ready(); }));
+  }
+  loops_.start();
+  delivery_->start(loop);
+  for (const auto& service : services_) service.listener->start();
+  return {};
+}
+
+Result<void> Platform::open_listeners() {
+  const auto& policy = settings_.text("auth.plaintext");
+  const smtp::Platform smtp_platform{*data_->directory, *delivery_, *data_->store, *limits_, throttle_};
+  const auto smtp_starter = [&](smtp::Service service, bool starttls) {
+    return with_plaintext_policy(policy, [&](bool allowed) {
+      auto options = smtp_options(settings_, service);
+      options.allow_plaintext_auth = allowed;
+      return smtp::make_service(options, smtp_platform, starttls ? tls_ : nullptr);
+    });
+  };
+  const auto smtp_busy = smtp::busy_reply(smtp_options(settings_, smtp::Service::mx));
+  RELAIS_TRY_VOID(listen("smtp", smtp_starter(smtp::Service::mx, true), false, smtp_busy));
+  RELAIS_TRY_VOID(listen("submission", smtp_starter(smtp::Service::submission, true), false, smtp_busy));
+  RELAIS_TRY_VOID(listen("submissions", smtp_starter(smtp::Service::submission, false), true, smtp_busy));
+  RELAIS_TRY_VOID(listen("lmtp", smtp_starter(smtp::Service::lmtp, true), false, smtp_busy));
+
+  const auto imap_starter = with_plaintext_policy(policy, [&](bool allowed) {
+    auto options = imap_options(settings_);
+    options.allow_plaintext = allowed;
+    return imap::session_starter(std::make_shared<imap::Server>(imap::Services{data_->directory.get(), data_->store.get(), tls_, &throttle_}, options));
+  });
+  RELAIS_TRY_VOID(listen("imap", imap_starter, false, "* BYE too many connections\r\n"));
+  RELAIS_TRY_VOID(listen("imaps", imap_starter, true, ""));
+
+  const auto pop_starter = with_plaintext_policy(policy, [&](bool allowed) {
+    auto options = pop_options(settings_);
+    options.allow_plaintext = allowed;
+    return pop::session_starter(std::make_shared<pop::Server>(pop::Services{data_->directory.get(), data_->store.get(), tls_, &throttle_}, options));
+  });
+  RELAIS_TRY_VOID(listen("pop3", pop_starter, false, "-ERR [SYS/TEMP] too many connections\r\n"));
+  return listen("pop3s", pop_starter, true, "");
+}
+
+Result<void> Platform::listen(const std::string& name, net::SessionStarter starter, bool implicit_tls, std::string busy_reply) {
+  const auto port = settings_.integer("listen." + name);
+  if (port == 0) return {};
+  net::ListenerOptions options{.name = name,
+                               .address = settings_.text(name == "lmtp" ? "listen.lmtp_address" : "listen.address"),
+                               .port = static_cast<std::uint16_t>(port),
+                               .implicit_tls = implicit_tls ? tls_ : nullptr,
+                               .max_connections = static_cast<std::uint32_t>(settings_.integer("listen.max_connections")),
+                               .max_per_address = static_cast<std::uint32_t>(settings_.integer("listen.max_per_address")),
+                               .busy_reply = std::move(busy_reply)};
+  auto address = options.address;
+  RELAIS_TRY(auto listener, net::Listener::open(loops_, std::move(options), std::move(starter)));
+  services_.push_back({name, std::move(address), std::move(listener)});
+  return {};
+}
+
+Result<void> Platform::ready() const {
+  for (storage::ShardNumber shard = 0; shard < data_->store->shards(); ++shard) {
+    if (auto writable = data_->store->writable(shard); !writable) {
+      return fail(Fault::temporary, "shard " + std::to_string(shard) + " refuses writes: " + writable.error().text);
+    }
+  }
+  return {};
+}
+
+std::string Platform::ready_line() const {
+  std::string line = "ready";
+  for (const auto& service : services_) {
+    const bool v6 = service.address.find(':') != std::string::npos;
+    line += " " + service.name + "=" + (v6 ? "[" + service.address + "]" : service.address) + ":" + std::to_string(service.listener->port());
+  }
+  if (http_) line += " http=" + settings_.text("listen.http_address") + ":" + std::to_string(http_->port());
+  return line;
+}
+
+Result<void> Platform::reload() {
+  RELAIS_TRY(auto fresh, load_settings(layout_.root));
+  RELAIS_TRY_VOID(tls_->reload());
+  log::configure(log_level(fresh), log_format(fresh));
+  return {};
+}
+
+bool Platform::stop() {
+  for (const auto& service : services_) service.listener->stop();
+  const bool clean = loops_.shutdown(settings_.duration("platform.shutdown_limit"));
+  control_.reset();
+  http_.reset();
+  data_->store->close();
+  return clean;
+}
+
+}  // namespace relais::admin
