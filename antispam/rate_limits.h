@@ -11,10 +11,10 @@ namespace relais::antispam {
 
 /// Generous by default: they stop floods, not busy senders.
 struct RateLimitOptions {
-  Rate client_messages{60'000, 60'000};      ///< per address (IPv4) or /64 (IPv6) without login
-  Rate client_recipients{600'000, 200'000};
-  Rate sender_messages{600, 2'000};          ///< per account, submission
-  Rate sender_recipients{1'000, 10'000};
+  Rate client_messages{600'000, 600'000};    ///< per address (IPv4) or /64 (IPv6) without login
+  Rate client_recipients{6'000'000, 2'000'000};
+  Rate sender_messages{6'000, 20'000};       ///< per account, submission
+  Rate sender_recipients{10'000, 100'000};
   std::size_t tracked = 65'536;              ///< addresses, and accounts, remembered per limit
 };
 
