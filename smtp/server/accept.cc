@@ -1,0 +1,166 @@
+// A whole message: trace fields, loops, delivery, the reply, the log.
+#include "base/ascii.h"
+#include "message/header.h"
+#include "message/trace.h"
+#include "smtp/server/gather.h"
+#include "smtp/server/session.h"
+
+#include <algorithm>
+#include <unordered_set>
+
+namespace relais::smtp {
+namespace {
+
+constexpr std::size_t kRecipientsAtOnce = 64;
+
+/// What one walk over the header tells.
+struct HeaderFacts {
+  std::size_t received = 0;
+  bool date = false;
+  bool message_id = false;
+  std::unordered_set<std::string> delivered_to;  // lower case
+};
+
+HeaderFacts read_header(std::string_view header) {
+  HeaderFacts facts;
+  message::for_each_field(header, [&](const message::Field& field) {
+    if (iequals(field.name, "received")) {
+      ++facts.received;
+    } else if (iequals(field.name, "date")) {
+      facts.date = true;
+    } else if (iequals(field.name, "message-id")) {
+      facts.message_id = true;
+    } else if (iequals(field.name, "delivered-to")) {
+      facts.delivered_to.insert(to_lower(trim(field.value)));
+    }
+  });
+  return facts;
+}
+
+// What a Store error is to the client.
+Reply delivery_reply(const Error& error) {
+  if (error.code == "OVERQUOTA") return {552, "5.2.2", "mailbox full"};
+  if (error.code == "STORAGE_FULL") return {452, "4.3.1", "not enough storage, try again later"};
+  if (error.fault == Fault::refused) return {550, "5.2.0", "the mailbox takes no mail"};
+  return {451, "4.3.0", "temporary failure, try again later"};
+}
+
+Reply loop_reply() { return {554, "5.4.6", "mail loop"}; }
+
+}  // namespace
+
+// RFC 5321 §4.4; RFC 6409 §8.2, §8.3: submission adds Date and Message-ID where they are missing.
+std::string Session::trace_fields(bool add_date, bool add_message_id) const {
+  const auto seconds = context_.platform.clock.seconds();
+  const auto* tls = connection_->tls();
+  message::Received received;
+  received.helo = helo_;
+  received.peer_address = log_.peer();
+  received.by = context_.options.hostname;
+  received.with = message::with_protocol(context_.policy.lmtp, extended_, transaction_.smtputf8, tls != nullptr, account_.has_value());
+  received.id = transaction_.id;
+  if (transaction_.recipients.size() == 1) received.recipient = transaction_.recipients.front().address;
+  if (tls != nullptr) {
+    received.tls_version = tls->version;
+    received.tls_cipher = tls->cipher;
+  }
+  received.date = {seconds, 0};
+  auto fields = message::received_field(received);
+  if (add_date) fields.append("Date: ").append(message::format_date({seconds, 0})).append("\r\n");
+  if (add_message_id) fields.append("Message-ID: <").append(transaction_.id).append("@").append(context_.options.hostname).append(">\r\n");
+  return fields;
+}
+
+Session::Done Session::accept_message() {
+  const auto began = context_.platform.clock.steady_now();
+  const auto content = spool_.view();
+  if (!content) co_return co_await end_content(Reply{452, "4.3.1", "not enough storage, try again later"});
+  const auto header = content->substr(0, message::header_end(*content));
+  const auto facts = read_header(header);
+  std::vector<bool> looping(transaction_.recipients.size(), facts.received > context_.options.max_received);
+  if (!facts.delivered_to.empty()) {
+    for (std::size_t i = 0; i < looping.size(); ++i) {
+      looping[i] = looping[i] || facts.delivered_to.contains(to_lower(transaction_.recipients[i].address));
+    }
+  }
+  const auto loops = static_cast<std::size_t>(std::ranges::count(looping, true));
+  // One reply for all: the message is refused for all where it loops for one. LMTP refuses for that one.
+  if (loops != 0 && (!context_.policy.lmtp || loops == looping.size())) co_return co_await end_content(loop_reply());
+
+  const bool submission = account_.has_value();
+  const auto trace = trace_fields(submission && !facts.date, submission && !facts.message_id);
+  const auto message = co_await context_.platform.delivery.prepare(*content);
+  if (!message) {
+    log_.event(log::Level::warning, "message not prepared", {{"id", transaction_.id}, {"detail", message.error().detail}});
+    co_return co_await end_content(delivery_reply(message.error()));
+  }
+  std::vector<Reply> replies;
+  if (context_.policy.lmtp) {
+    replies = co_await deliver_each(trace, looping, *message);
+  } else {
+    replies.push_back(co_await deliver_to(0, static_cast<std::uint32_t>(transaction_.targets.size()), trace, *message));
+  }
+  finish(replies, content->size(), began);
+  co_return Result<void>{};
+}
+
+net::asio::awaitable<Reply> Session::deliver_to(std::uint32_t first, std::uint32_t last, const std::string& trace, storage::PreparedPtr message) {
+  Envelope envelope{transaction_.id, transaction_.sender, trace, {}};
+  // Recipients of one LMTP transaction are deliveries of their own.
+  if (context_.policy.lmtp) envelope.id.append(".").append(std::to_string(first));
+  envelope.targets.assign(transaction_.targets.begin() + first, transaction_.targets.begin() + last);
+  const auto done = co_await context_.platform.delivery.deliver(std::move(envelope), std::move(message));
+  if (!done) {
+    const auto& why = done.error();
+    const auto level = why.fault == Fault::refused ? log::Level::info : why.fault == Fault::corrupt ? log::Level::error : log::Level::warning;
+    log_.event(level, "delivery failed", {{"id", transaction_.id}, {"code", why.code}, {"reason", why.text}, {"detail", why.detail}});
+    co_return delivery_reply(why);
+  }
+  co_return Reply{250, "2.0.0", "delivered as " + transaction_.id};
+}
+
+// LMTP: each recipient has its own fate and reply, in the order of RCPT (RFC 2033 §4.2).
+net::asio::awaitable<std::vector<Reply>> Session::deliver_each(const std::string& trace, const std::vector<bool>& looping, storage::PreparedPtr message) {
+  const auto& recipients = transaction_.recipients;
+  std::vector<Reply> replies(recipients.size(), Reply{250, "2.0.0", "delivered as " + transaction_.id});
+  auto each = [&](std::size_t i) -> net::asio::awaitable<void> {
+    const auto& recipient = recipients[i];
+    if (looping[i]) {
+      replies[i] = loop_reply();
+    } else if (recipient.first != recipient.last) {
+      replies[i] = co_await deliver_to(recipient.first, recipient.last, trace, message);
+    }
+  };
+  co_await for_each_at_once(recipients.size(), kRecipientsAtOnce, each);
+  // Accounts that came in with an earlier recipient share its fate.
+  for (std::size_t i = 0; i < recipients.size(); ++i) {
+    for (const auto owner : recipients[i].earlier) {
+      if (replies[i].positive() && !replies[owner].positive()) replies[i] = replies[owner];
+    }
+  }
+  co_return replies;
+}
+
+void Session::finish(const std::vector<Reply>& replies, std::uint64_t size, std::chrono::steady_clock::time_point began) {
+  const auto took = context_.platform.clock.steady_now() - began;
+  std::size_t delivered = 0;
+  for (const auto& answer : replies) {
+    if (answer.positive()) ++delivered;
+    reply(answer);
+  }
+  if (!context_.policy.lmtp && delivered != 0) delivered = transaction_.recipients.size();
+  context_.metrics.delivery.observe(took);
+  if (delivered != 0) {
+    ++accepted_;
+    context_.metrics.messages.add();
+    context_.metrics.octets.add(size);
+    context_.metrics.recipients.add(delivered);
+  }
+  log_.event(log::Level::info, delivered != 0 ? "accepted" : "rejected",
+             {{"id", transaction_.id}, {"from", transaction_.sender}, {"to", transaction_.recipients.front().address},
+              {"recipients", transaction_.recipients.size()}, {"delivered", delivered}, {"size", size},
+              {"user", account_ ? std::string_view(account_->address) : std::string_view{}}, {"code", replies.front().code},
+              {"us", std::chrono::duration_cast<std::chrono::microseconds>(took).count()}});
+}
+
+}  // namespace relais::smtp

@@ -1,0 +1,46 @@
+// What all sessions of one service share.
+#pragma once
+
+#include "base/metrics.h"
+#include "smtp/server/options.h"
+
+#include <memory>
+#include <string>
+
+namespace relais::smtp {
+
+/// How the three services differ. Everything else is the same.
+struct Policy {
+  bool lmtp = false;           ///< LHLO, a reply per recipient
+  bool auth = false;           ///< AUTH is offered
+  bool require_auth = false;   ///< before MAIL
+  bool rate_limits = true;
+};
+Policy policy_of(Service service) noexcept;
+
+/// Metrics of one service. References into the registry.
+struct ServiceMetrics {
+  explicit ServiceMetrics(std::string_view service);
+  metrics::Gauge& sessions;
+  metrics::Counter& connections;
+  metrics::Counter& messages;
+  metrics::Counter& octets;
+  metrics::Counter& recipients;
+  metrics::Counter& rejected_temporary;
+  metrics::Counter& rejected_permanent;
+  metrics::Counter& auth_succeeded;
+  metrics::Counter& auth_failed;
+  metrics::Histogram& delivery;
+};
+
+/// Constant but for the metrics; used by the sessions of all loops.
+struct ServiceContext {
+  ServiceContext(Options chosen, Platform what, std::shared_ptr<const net::TlsContext> tls_context);
+  const Options options;
+  const Platform platform;
+  const Policy policy;
+  const std::shared_ptr<const net::TlsContext> tls;
+  ServiceMetrics metrics;
+};
+
+}  // namespace relais::smtp

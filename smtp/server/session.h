@@ -1,0 +1,144 @@
+// An SMTP, submission or LMTP session.
+#pragma once
+
+#include "base/log.h"
+#include "base/spool.h"
+#include "directory/sasl.h"
+#include "net/connection.h"
+#include "smtp/proto/bdat.h"
+#include "smtp/proto/command.h"
+#include "smtp/proto/data.h"
+#include "smtp/proto/line.h"
+#include "smtp/proto/reply.h"
+#include "smtp/server/service.h"
+#include "smtp/server/transaction.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace relais::smtp {
+
+/// One client.
+///
+/// Invariants: replies go to the connection's output in the order of the commands, and are sent when the buffered input is used up
+/// (RFC 2920 §3.2) or there are many of them; nothing is accepted before it is durable; a refused message leaves no trace but the log.
+/// Threads: that of the connection's loop. The context must outlive it.
+class Session {
+ public:
+  Session(ServiceContext& context, std::unique_ptr<net::Connection> connection);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  /// From the greeting to the end. The transport's errors end it silently.
+  net::asio::awaitable<void> run();
+
+  /// Where the session is, as bits for the table of commands.
+  enum State : std::uint8_t {
+    kFresh = 1,     ///< nobody has said hello
+    kGreeted = 2,
+    kMail = 4,      ///< MAIL was accepted
+    kRcpt = 8,      ///< and at least one RCPT
+    kChunks = 16,   ///< and at least one BDAT, not the last (RFC 3030 §2)
+  };
+
+ private:
+  using Done = net::Task<void>;  ///< its only error is Fault::closed: the session is over
+  using Handler = Done (Session::*)(std::string_view rest);
+  struct Rule;
+  static const Rule& rule_of(Verb verb);
+
+  // ---- session.cc
+  Done serve();
+  Done on_bad_line(LineFramer::Event event);
+  Done execute();
+  Done farewell(const Error& why);
+  Done flush();
+  Done unknown(std::string_view rest);
+  Done http(std::string_view rest);
+  void greet();
+  void reply(std::uint16_t code, std::string_view enhanced, std::string_view text);
+  void reply(const Reply& answer);
+  /// A command that was wrong: counts towards max_errors.
+  void protocol_error(std::uint16_t code, std::string_view enhanced, std::string_view text);
+  void protocol_error(const Error& error);
+  void close_with(std::string_view enhanced, std::string_view text);  ///< 421
+  void count_rejection(std::uint16_t code);
+  void reset_transaction();
+  bool encrypted() const noexcept { return connection_->tls() != nullptr; }
+  net::Deadline command_deadline() const;
+
+  // ---- one file per command
+  Done helo(std::string_view rest);
+  Done ehlo(std::string_view rest);
+  Done lhlo(std::string_view rest);
+  void hello(std::string_view rest, bool extended);
+  Done mail(std::string_view rest);
+  Done rcpt(std::string_view rest);
+  net::Task<Reply> add_recipient(std::string address);
+  Result<void> check_account(const directory::Account& account) const;
+  Done data(std::string_view rest);
+  Done bdat(std::string_view rest);
+  Done skip_chunk(std::uint64_t octets);
+  net::Task<bool> read_chunk(std::uint64_t octets);
+  Done rset(std::string_view rest);
+  Done noop(std::string_view rest);
+  Done quit(std::string_view rest);
+  Done vrfy(std::string_view rest);
+  Done expn(std::string_view rest);
+  Done help(std::string_view rest);
+  Done starttls(std::string_view rest);
+  Done auth(std::string_view rest);
+  Done auth_steps(directory::SaslServer& sasl, std::optional<std::string> response, std::string_view mechanism);
+  net::Task<std::optional<std::string>> auth_line(std::string_view challenge, bool& cancelled);
+  net::asio::awaitable<void> slow_down(std::string_view user);
+
+  // ---- content.cc: what DATA and BDAT share
+  void begin_content();
+  void take_content(std::string_view octets);
+  std::optional<Reply> content_verdict() const;
+  Done end_content(std::optional<Reply> verdict);
+
+  // ---- accept.cc: a whole message
+  Done accept_message();
+  std::string trace_fields(bool add_date, bool add_message_id) const;
+  net::asio::awaitable<std::vector<Reply>> deliver_each(const std::string& trace, const std::vector<bool>& looping, storage::PreparedPtr message);
+  net::asio::awaitable<Reply> deliver_to(std::uint32_t first, std::uint32_t last, const std::string& trace, storage::PreparedPtr message);
+  void finish(const std::vector<Reply>& replies, std::uint64_t size, std::chrono::steady_clock::time_point began);
+
+  // Constant after construction.
+  ServiceContext& context_;
+  const std::unique_ptr<net::Connection> connection_;
+  log::Session log_;
+
+  // One thread only.
+  std::uint8_t state_ = kFresh;
+  bool closing_ = false;
+  bool extended_ = false;         ///< EHLO or LHLO, not HELO
+  std::string helo_;
+  LineFramer lines_;
+  std::string line_;              ///< the command being executed; its memory is kept
+  Transaction transaction_;
+  std::optional<directory::Account> account_;  ///< logged in as
+  std::uint32_t errors_ = 0;
+  std::uint32_t unknown_recipients_ = 0;
+  std::uint32_t auth_failures_ = 0;
+  std::uint32_t transactions_ = 0;   ///< MAIL commands accepted; numbers the trace ids
+  std::uint32_t accepted_ = 0;       ///< messages
+
+  // The content that is coming in.
+  Spool spool_;
+  DataFramer framer_;
+  LineEnds line_ends_;
+  std::uint64_t received_ = 0;       ///< octets of content, those that were thrown away included
+  bool too_large_ = false;
+  bool bad_line_end_ = false;
+  std::optional<Error> spool_error_;
+  std::optional<Reply> chunk_refused_;  ///< a chunk was refused: later ones of the message are too (RFC 3030 §2)
+  net::Deadline content_deadline_{};
+};
+
+}  // namespace relais::smtp
