@@ -1,0 +1,35 @@
+// CAPABILITY: what the session may announce now.
+#include "imap/server/capability.h"
+
+#include "base/ascii.h"
+#include "directory/sasl.h"
+
+namespace relais::imap {
+
+void append_capabilities(std::string& out, Session& session) {
+  // LITERAL+ is announced in place of the LITERAL- that IMAP4rev2 implies: it allows all that the other does (RFC 7888 §5).
+  out += "IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ENABLE ID IDLE";
+  if (session.state() == State::not_authenticated) {
+    if (!session.encrypted() && session.server().tls() != nullptr) out += " STARTTLS";
+    if (!session.plaintext_allowed()) out += " LOGINDISABLED";
+    const auto& options = session.server().options();
+    for (const auto mechanism : directory::sasl_mechanisms(session.server().directory(), session.encrypted(), options.allow_plaintext)) {
+      out.append(" AUTH=").append(mechanism);
+    }
+    return;
+  }
+  out +=
+      " NAMESPACE UNSELECT UIDPLUS CHILDREN ESEARCH SEARCHRES WITHIN LIST-EXTENDED LIST-STATUS SPECIAL-USE CREATE-SPECIAL-USE MOVE BINARY"
+      " CONDSTORE QRESYNC STATUS=SIZE MULTIAPPEND OBJECTID SAVEDATE PARTIAL UTF8=ACCEPT QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE APPENDLIMIT=";
+  append_number(out, session.server().options().append_limit);
+}
+
+net::Task<Done> capability(Session& session, const Tagged& command) {
+  RELAIS_CO_TRY_VOID(parse_nothing(command.rest));
+  session.out() += "* CAPABILITY ";
+  append_capabilities(session.out(), session);
+  session.out() += "\r\n";
+  co_return Done{"CAPABILITY completed"};
+}
+
+}  // namespace relais::imap

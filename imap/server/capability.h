@@ -1,0 +1,13 @@
+// CAPABILITY (RFC 9051 §6.1.1).
+#pragma once
+
+#include "imap/server/session.h"
+
+namespace relais::imap {
+
+net::Task<Done> capability(Session& session, const Tagged& command);
+
+/// Appends what the session may announce now, "IMAP4rev1 IMAP4rev2 …", without spaces around it: it differs before and after login.
+void append_capabilities(std::string& out, Session& session);
+
+}  // namespace relais::imap

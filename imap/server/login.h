@@ -1,0 +1,18 @@
+// LOGIN (RFC 9051 §6.2.3), and what every successful login does.
+#pragma once
+
+#include "directory/directory.h"
+#include "imap/server/session.h"
+
+namespace relais::imap {
+
+net::Task<Done> login(Session& session, const Tagged& command);
+
+/// The client proved who it is: enters the authenticated state, and tells the capabilities that it has there.
+/// Errors: Fault::temporary where the account is not served here now, Fault::refused [LIMIT].
+Result<Done> logged_in(Session& session, const directory::Login& login, std::string_view mechanism);
+
+/// The client proved nothing: counts, logs. @return what to reply
+Error login_failed(Session& session, Error error, std::string_view user, std::string_view mechanism);
+
+}  // namespace relais::imap

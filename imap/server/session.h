@@ -1,0 +1,154 @@
+// One IMAP session: reads commands, executes them in order, sends the replies.
+#pragma once
+
+#include "base/log.h"
+#include "imap/proto/command.h"
+#include "imap/proto/framer.h"
+#include "imap/server/selected.h"
+#include "imap/server/server.h"
+#include "net/connection.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace relais::imap {
+
+/// RFC 9051 §3, as bits for the command table.
+enum class State : std::uint8_t { not_authenticated = 1, authenticated = 2, selected = 4, logout = 8 };
+
+/// What the client has switched on. CONDSTORE and QRESYNC: RFC 7162; rev2: ENABLE IMAP4rev2; utf8: UTF8=ACCEPT (RFC 6855).
+struct Enabled {
+  bool condstore = false;
+  bool qresync = false;
+  bool rev2 = false;
+  bool utf8_accept = false;
+};
+
+/// How a command ended well: the tag is answered with "OK" and this text, a response code in front where there is one.
+struct Done {
+  std::string text;
+  bool later = false;  ///< no tagged reply yet: IDLE waits for DONE
+};
+
+/// One connection's session.
+///
+/// Commands run one at a time, in order (RFC 9051 §5.5 allows it), so sequence numbers are valid for exactly one command. Replies gather
+/// in the connection's output and are sent when nothing more is buffered from the client or kFlushAt is reached; a client that does not
+/// read stops its own session there, with at most about 1 MB pending.
+///
+/// Memory: while it waits for a command only this object, the frame of serve() and that of Connection::fill() exist; what a command needs
+/// lives in its own coroutines, which are gone by then.
+///
+/// Threads: that of the connection's loop. Lifetime: a local of serve().
+class Session {
+ public:
+  static constexpr std::size_t kFlushAt = 96 * 1024;  ///< octets of output
+
+  /// Runs a whole session. Never throws but for a bug or lack of memory.
+  static net::asio::awaitable<void> serve(std::shared_ptr<Server> server, std::unique_ptr<net::Connection> connection);
+
+  Session(std::shared_ptr<Server> server, std::unique_ptr<net::Connection> connection);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  const Server& server() const noexcept { return *server_; }
+  storage::Store& store() const noexcept { return server_->store(); }
+  net::Connection& connection() noexcept { return *connection_; }
+  std::string& out() noexcept { return connection_->out(); }
+  const log::Session& log() const noexcept { return log_; }
+  Framer& framer() noexcept { return framer_; }
+
+  State state() const noexcept { return state_; }
+  const storage::AccountRef& account() const noexcept { return account_; }
+  Enabled& enabled() noexcept { return enabled_; }
+  Dialect dialect() const noexcept { return {enabled_.rev2 || enabled_.utf8_accept}; }
+  bool encrypted() const noexcept { return connection_->tls() != nullptr; }
+  /// LOGIN and PLAIN may be used here and now.
+  bool plaintext_allowed() const noexcept { return encrypted() || server_->options().allow_plaintext; }
+
+  // ---- state changes
+  /// Errors: Fault::refused [LIMIT] where the account has too many connections.
+  Result<void> login(storage::AccountRef account);
+  void logout() noexcept { state_ = State::logout; }
+  /// Null unless State::selected.
+  Selected* selected() noexcept { return selected_.get(); }
+  /// Starts to listen for changes of any mailbox: before opening one.
+  void listen();
+  void select(std::unique_ptr<Selected> selected);
+  void unselect();
+  /// A STARTTLS succeeded: all that the client said before is forgotten (RFC 9051 §6.2.1).
+  void forget_client();
+  /// IDLE begins: answered at DONE.
+  void idle(std::string tag);
+
+  // ---- output
+  /// Sends what is pending.
+  net::Task<void> flush();
+  /// Sends it where it is more than `limit` octets.
+  net::Task<void> flush_over(std::size_t limit = kFlushAt);
+  /// True where flush_over() would send: saves the coroutine.
+  bool full(std::size_t limit = kFlushAt) const noexcept { return connection_->out().size() >= limit; }
+  /// Lets other sessions of the loop run.
+  net::asio::awaitable<void> yield();
+
+  // ---- input, for commands that read on
+  /// Octets that a command took from the connection past the framer, for the metrics.
+  void count_input(std::size_t octets) noexcept;
+  /// The next event of the framer that is not for here: `command`, `message` or `refused`. Sends pending output before it waits, and
+  /// "+" at go_ahead. Errors: Fault::closed, also where the framer is broken.
+  net::Task<Framer::Event> next_event(net::Deadline deadline);
+  /// The command that executes came with a message announced (an APPEND, see Framer).
+  bool message_announced() const noexcept { return announced_; }
+  /// At `message`: does not take it, reads on to the end of the command where its octets come all the same. @return what to reply
+  net::asio::awaitable<Error> refuse_message(Error error);
+  /// One line that answers a "+". Errors: Fault::syntax, Fault::closed.
+  net::Task<std::string> read_line();
+  /// When a client that is in the middle of something must have gone on.
+  net::Deadline deadline() const noexcept { return deadline_; }
+
+  // ---- the selected mailbox
+  /// Tells the client what happened to the selected mailbox since it was last told.
+  /// @param expunges  EXPUNGE and VANISHED may be sent now (RFC 9051 §7.5.1: not by FETCH, STORE and SEARCH)
+  net::Task<void> sync(bool expunges);
+  bool has_news(bool expunges) const noexcept;
+  /// Appends "* n FETCH (UID u FLAGS (…) MODSEQ (m))", the latter with CONDSTORE.
+  void append_flags_response(const storage::FlagChange& change, FlagsWriter& writer);
+  /// The session's own STORE: its keywords are told, its mod-sequences need not be told again.
+  void own_flag_changes(const storage::StoreFlagsResult& stored);
+  /// Sends EXPUNGE or VANISHED for what is gone, and forgets it.
+  void append_expunges();
+
+ private:
+  void greet();
+  Framer::Event take();
+  net::Task<void> handle(Framer::Event event);
+  net::Task<void> execute(Framer::Event event);
+  void reply_unread(Framer::Event event, const Error& error);
+  void end_idle();
+  void reply_error(std::string_view tag, const Error& error);
+  void count_bad();
+  void say_bye(const Error& error);
+  bool idling() const noexcept { return !idle_tag_.empty(); }
+  bool wants_push() const noexcept { return idling() && selected_ != nullptr; }
+  void append_flag_lists();
+  void mailbox_gone();
+
+  std::shared_ptr<Server> server_;
+  std::unique_ptr<net::Connection> connection_;
+  Framer framer_;
+  log::Session log_;
+  net::Deadline deadline_;
+  storage::AccountRef account_;
+  State state_ = State::not_authenticated;
+  Enabled enabled_;
+  bool announced_ = false;
+  std::uint16_t bad_commands_ = 0;
+  std::string idle_tag_;                                  ///< of the IDLE in progress; empty: none
+  std::unique_ptr<Selected> selected_;
+  std::shared_ptr<Watch> watch_;                          ///< from the first SELECT on
+  std::unique_ptr<storage::Subscription> subscription_;   ///< feeds watch_
+};
+
+}  // namespace relais::imap
