@@ -1,14 +1,38 @@
 // LOGIN.
 #include "imap/server/login.h"
 
+#include "base/ascii.h"
 #include "base/metrics.h"
 #include "imap/proto/login.h"
 #include "imap/server/capability.h"
+#include "net/throttle.h"
+
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 namespace relais::imap {
 
-Result<Done> logged_in(Session& session, const directory::Login& login, std::string_view mechanism) {
+namespace {
+
+// An attempt that named nobody counts for its address alone: a name of its own, so that it slows down nobody else.
+std::string throttled_name(const Session& session, std::string_view user) { return user.empty() ? session.log().id() : to_lower(user); }
+
+}  // namespace
+
+net::asio::awaitable<std::chrono::milliseconds> wait_for_turn(Session& session, std::string user, std::chrono::milliseconds waited) {
+  auto* throttle = session.server().throttle();
+  if (throttle == nullptr) co_return waited;
+  const auto delay = throttle->delay(session.log().peer(), throttled_name(session, user));
+  if (delay <= waited) co_return waited;
+  session.log().event(log::Level::info, "login_slowed_down", {{"user", user}, {"milliseconds", (delay - waited).count()}});
+  net::asio::steady_timer timer(session.connection().loop().executor(), delay - waited);
+  co_await timer.async_wait(net::asio::use_awaitable);
+  co_return delay;
+}
+
+Result<Done> logged_in(Session& session, const directory::Login& login, std::string_view user, std::string_view mechanism) {
   const auto& account = login.account;
+  if (auto* throttle = session.server().throttle(); throttle != nullptr) throttle->succeeded(session.log().peer(), throttled_name(session, user));
   if (account.placement.kind != directory::Placement::Kind::shard) {
     // Where the mail is elsewhere or on its way, a wrong guess would show stale mail: nothing is served.
     session.log().event(log::Level::warning, "not_served_here", {{"user", account.address}});
@@ -26,6 +50,7 @@ Error login_failed(Session& session, Error error, std::string_view user, std::st
   if (error.fault != Fault::refused) return error;
   static auto& failures = metrics::counter("relais_imap_auth_failures_total", "IMAP logins with wrong credentials");
   failures.add();
+  if (auto* throttle = session.server().throttle(); throttle != nullptr) throttle->failed(session.log().peer(), throttled_name(session, user));
   session.log().event(log::Level::info, "login_failed", {{"user", user}, {"mechanism", mechanism}, {"reason", error.text}});
   return error;
 }
@@ -34,9 +59,10 @@ net::Task<Done> login(Session& session, const Tagged& command) {
   RELAIS_CO_TRY(auto args, parse_login(command.rest, session.dialect()));
   // RFC 9051 §6.2.3: LOGINDISABLED was announced.
   if (!session.plaintext_allowed()) co_return fail(Fault::refused, "LOGIN needs TLS here", "PRIVACYREQUIRED");
+  co_await wait_for_turn(session, args.user);
   auto login = co_await session.server().directory().authenticate(args.user, std::move(args.password));
   if (!login) co_return fail(login_failed(session, std::move(login).error(), args.user, "LOGIN"));
-  co_return logged_in(session, *login, "LOGIN");
+  co_return logged_in(session, *login, args.user, "LOGIN");
 }
 
 }  // namespace relais::imap
