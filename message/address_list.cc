@@ -27,7 +27,11 @@ class ListParser {
 
   void step() {
     switch (const char c = in_.peek()) {
-      case ' ': case '\t': case '\r': case '\n': case '\0':
+      case ' ':
+      case '\t':
+      case '\r':
+      case '\n':
+      case '\0':
         in_.skip_fws();
         gap_ = true;
         break;
@@ -69,20 +73,23 @@ class ListParser {
         phrase_.push_back('@');
         gap_ = false;
         break;
-      case '[':
-        literal();
-        break;
+      case '[': literal(); break;
       case '.':
         in_.skip();
         if (!surplus_) spec_.push_back('.');
         phrase_.push_back('.');
         break;
-      case '>': case ')': case ']': case '\\':
+      case '>':
+      case ')':
+      case ']':
+      case '\\':
         in_.skip();  // fits nowhere
         break;
       default:
-        if (is_control(c)) in_.skip();
-        else add_word(atom());
+        if (is_control(c))
+          in_.skip();
+        else
+          add_word(atom());
     }
   }
 
@@ -215,10 +222,10 @@ class ListParser {
   std::string comment_;
   std::size_t at_ = kNoAt;
   std::size_t name_length_ = 0;  // of phrase_, before its last word; 0 where there is but one
-  bool gap_ = false;      // white space or a comment came before
-  bool quoted_ = false;   // a quoted string was among the words: "" counts as an address
-  bool surplus_ = false;  // words follow a complete addr-spec
-  bool swallow_ = false;  // an angle-addr is complete; until the next delimiter everything is ignored
+  bool gap_ = false;             // white space or a comment came before
+  bool quoted_ = false;          // a quoted string was among the words: "" counts as an address
+  bool surplus_ = false;         // words follow a complete addr-spec
+  bool swallow_ = false;         // an angle-addr is complete; until the next delimiter everything is ignored
   bool in_group_ = false;
 };
 

@@ -37,8 +37,9 @@ TEST(Mailbox, Accepted) {
 
 TEST(Mailbox, Refused) {
   for (const std::string_view text :
-       {"", "@", "a", "a@", "@b", "a@b@c", ".a@b", "a.@b", "a..b@c", "a b@c", "a@b..c", "a@.b", "a@b.", "a@-b", "a@b-", "a@b c", "\"a@b", "\"a\"b@c",
-        "\"a\x01\"@b", "a@[1.2.3]", "a@[1.2.3.4", "a@[IPv6:zz]", "a@[]", "a@[:x]", "a@[x:]", "a(c)@b", "a\r@b", "a@b\n", "a<@b", "a,b@c", "a@b,c"}) {
+       {"",     "@",      "a",      "a@",     "@b",    "a@b@c", ".a@b",     "a.@b",        "a..b@c",    "a b@c",      "a@b..c",
+        "a@.b", "a@b.",   "a@-b",   "a@b-",   "a@b c", "\"a@b", "\"a\"b@c", "\"a\x01\"@b", "a@[1.2.3]", "a@[1.2.3.4", "a@[IPv6:zz]",
+        "a@[]", "a@[:x]", "a@[x:]", "a(c)@b", "a\r@b", "a@b\n", "a<@b",     "a,b@c",       "a@b,c"}) {
     const auto got = parse_mailbox(text, true);
     ASSERT_FALSE(got.has_value()) << text;
     EXPECT_EQ(got.error().fault, Fault::syntax);
@@ -78,7 +79,9 @@ std::string show(std::string_view field) {
     switch (address.kind) {
       case ListedAddress::Kind::group_start: out += "[" + address.name; break;
       case ListedAddress::Kind::group_end: out += "]"; break;
-      case ListedAddress::Kind::mailbox: out += "(" + address.name + "|" + address.route + "|" + address.mailbox + "|" + address.host + ")"; break;
+      case ListedAddress::Kind::mailbox:
+        out += "(" + address.name + "|" + address.route + "|" + address.mailbox + "|" + address.host + ")";
+        break;
     }
   }
   return out;

@@ -14,8 +14,10 @@ std::string collapse(std::string_view text) {
   std::string out;
   out.reserve(text.size());
   for (const char c : text) {
-    if (!ascii_wsp(c)) out.push_back(c);
-    else if (!out.empty() && out.back() != ' ') out.push_back(' ');
+    if (!ascii_wsp(c))
+      out.push_back(c);
+    else if (!out.empty() && out.back() != ' ')
+      out.push_back(' ');
   }
   if (out.ends_with(' ')) out.pop_back();
   return out;
@@ -41,10 +43,14 @@ bool take_blob(std::string_view& text) {
 // subj-refwd = ("re" / ("fw" ["d"])) *WSP [subj-blob] ":"
 bool take_refwd(std::string_view& text) {
   std::string_view rest = text;
-  if (istarts_with(rest, "re")) rest.remove_prefix(2);
-  else if (istarts_with(rest, "fwd")) rest.remove_prefix(3);
-  else if (istarts_with(rest, "fw")) rest.remove_prefix(2);
-  else return false;
+  if (istarts_with(rest, "re"))
+    rest.remove_prefix(2);
+  else if (istarts_with(rest, "fwd"))
+    rest.remove_prefix(3);
+  else if (istarts_with(rest, "fw"))
+    rest.remove_prefix(2);
+  else
+    return false;
   trim_front(rest);
   take_blob(rest);
   if (!rest.starts_with(':')) return false;
@@ -54,7 +60,8 @@ bool take_refwd(std::string_view& text) {
   return true;
 }
 
-// subj-leader = (*subj-blob subj-refwd) / WSP: step 3. A run of blobs counts only if a refwd follows; looking at each run once keeps it linear.
+// subj-leader = (*subj-blob subj-refwd) / WSP: step 3. A run of blobs counts only if a refwd follows; looking at each run once keeps it
+// linear.
 bool take_leader(std::string_view& text) {
   std::string_view rest = text;
   while (take_blob(rest)) {

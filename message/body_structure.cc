@@ -59,8 +59,10 @@ void append_language(std::string& out, std::string_view field_value) {
   Lexer in(field_value);
   while (!in.at_end()) {
     in.skip_cfws();
-    if (const auto tag = in.token(); !tag.empty()) tags.push_back(tag);
-    else in.skip();
+    if (const auto tag = in.token(); !tag.empty())
+      tags.push_back(tag);
+    else
+      in.skip();
   }
   if (tags.empty()) {
     out.append("NIL");
@@ -101,8 +103,10 @@ class Writer {
   // Depth is bounded by kMaxDepth.
   void part(std::uint32_t index) {
     const auto& p = structure_.parts[index];
-    if (p.is_multipart) multipart(index, p);
-    else single(index, p);
+    if (p.is_multipart)
+      multipart(index, p);
+    else
+      single(index, p);
   }
 
  private:

@@ -1,6 +1,6 @@
 // Charsets to UTF-8 with ICU, and the folding of case for search.
-#include <unicode/casemap.h>
 #include <unicode/bytestream.h>
+#include <unicode/casemap.h>
 #include <unicode/normalizer2.h>
 #include <unicode/ucnv.h>
 
@@ -14,9 +14,9 @@
 namespace relais::message {
 namespace {
 
-constexpr std::size_t kMaxCharsetName = 60;       // octets; ICU's longest is below
-constexpr std::size_t kOpenConverters = 8;        // per thread
-constexpr std::size_t kPiece = std::size_t{1} << 24;  // octets given to ICU at once: its lengths are 32 bits
+constexpr std::size_t kMaxCharsetName = 60;                // octets; ICU's longest is below
+constexpr std::size_t kOpenConverters = 8;                 // per thread
+constexpr std::size_t kPiece = std::size_t{1} << 24;       // octets given to ICU at once: its lengths are 32 bits
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 
 // Labels whose texts are really written in a superset of what the label says (WHATWG encoding standard), and names ICU lacks.
@@ -25,12 +25,30 @@ struct Alias {
   const char* icu;
 };
 constexpr Alias kAliases[] = {
-    {"iso-8859-1", "windows-1252"}, {"iso8859-1", "windows-1252"}, {"iso_8859-1", "windows-1252"}, {"latin1", "windows-1252"},
-    {"l1", "windows-1252"},         {"cp1252", "windows-1252"},    {"iso-8859-9", "windows-1254"}, {"gb2312", "gb18030"},
-    {"gbk", "gb18030"},             {"gb_2312-80", "gb18030"},     {"x-gbk", "gb18030"},           {"cp936", "gb18030"},
-    {"euc-kr", "windows-949"},      {"ks_c_5601-1987", "windows-949"}, {"ks_c_5601", "windows-949"}, {"ksc5601", "windows-949"},
-    {"shift_jis", "windows-31j"},   {"shift-jis", "windows-31j"},  {"sjis", "windows-31j"},        {"x-sjis", "windows-31j"},
-    {"iso-8859-8-i", "iso-8859-8"}, {"tis-620", "windows-874"},    {"x-mac-roman", "macintosh"},   {"big5-hkscs", "Big5-HKSCS"},
+    {"iso-8859-1", "windows-1252"},
+    {"iso8859-1", "windows-1252"},
+    {"iso_8859-1", "windows-1252"},
+    {"latin1", "windows-1252"},
+    {"l1", "windows-1252"},
+    {"cp1252", "windows-1252"},
+    {"iso-8859-9", "windows-1254"},
+    {"gb2312", "gb18030"},
+    {"gbk", "gb18030"},
+    {"gb_2312-80", "gb18030"},
+    {"x-gbk", "gb18030"},
+    {"cp936", "gb18030"},
+    {"euc-kr", "windows-949"},
+    {"ks_c_5601-1987", "windows-949"},
+    {"ks_c_5601", "windows-949"},
+    {"ksc5601", "windows-949"},
+    {"shift_jis", "windows-31j"},
+    {"shift-jis", "windows-31j"},
+    {"sjis", "windows-31j"},
+    {"x-sjis", "windows-31j"},
+    {"iso-8859-8-i", "iso-8859-8"},
+    {"tis-620", "windows-874"},
+    {"x-mac-roman", "macintosh"},
+    {"big5-hkscs", "Big5-HKSCS"},
 };
 
 constexpr bool is_utf8_name(std::string_view name) noexcept { return name == "utf-8" || name == "utf8" || name == "unicode-1-1-utf-8"; }
@@ -97,14 +115,19 @@ void append_utf16(std::string& out, const char16_t* begin, const char16_t* end, 
     const char16_t unit = *p;
     if (high != 0) {
       const bool pair = unit >= 0xDC00 && unit < 0xE000;
-      if (pair) append_code_point(out, 0x10000 + ((static_cast<std::uint32_t>(high) - 0xD800) << 10) + (unit - 0xDC00U));
-      else out.append(kReplacement);
+      if (pair)
+        append_code_point(out, 0x10000 + ((static_cast<std::uint32_t>(high) - 0xD800) << 10) + (unit - 0xDC00U));
+      else
+        out.append(kReplacement);
       high = 0;
       if (pair) continue;
     }
-    if (unit >= 0xD800 && unit < 0xDC00) high = unit;
-    else if (unit >= 0xDC00 && unit < 0xE000) out.append(kReplacement);
-    else append_code_point(out, unit);
+    if (unit >= 0xD800 && unit < 0xDC00)
+      high = unit;
+    else if (unit >= 0xDC00 && unit < 0xE000)
+      out.append(kReplacement);
+    else
+      append_code_point(out, unit);
   }
 }
 
@@ -144,7 +167,8 @@ std::size_t piece_length(std::string_view text) noexcept {
 void append_lower(std::string& out, std::string_view text) {
   const auto begin = out.size();
   out.append(text);
-  std::transform(out.begin() + static_cast<std::ptrdiff_t>(begin), out.end(), out.begin() + static_cast<std::ptrdiff_t>(begin), ascii_lower);
+  std::transform(out.begin() + static_cast<std::ptrdiff_t>(begin), out.end(), out.begin() + static_cast<std::ptrdiff_t>(begin),
+                 ascii_lower);
 }
 
 bool contains(std::string_view text, std::string_view key) noexcept {

@@ -13,7 +13,8 @@ namespace {
 
 constexpr std::int64_t kDay = 86'400;  // seconds
 constexpr std::string_view kMonths = "janfebmaraprmayjunjulaugsepoctnovdec";
-constexpr std::array<std::string_view, 12> kMonthNames = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+constexpr std::array<std::string_view, 12> kMonthNames = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                                          "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 constexpr std::array<std::string_view, 7> kDayNames = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
 
 // Proleptic Gregorian calendar; days since 1970-01-01 (the usual shift of the year's start to March).
@@ -65,9 +66,9 @@ std::int16_t zone_by_name(std::string_view word) noexcept {
     std::string_view name;
     std::int16_t hours;
   };
-  static constexpr Zone kZones[] = {{"EDT", -4}, {"EST", -5}, {"CDT", -5}, {"CST", -6},  {"MDT", -6}, {"MST", -7},
-                                    {"PDT", -7}, {"PST", -8}, {"BST", 1},  {"CET", 1},   {"MET", 1},  {"CEST", 2},
-                                    {"MEST", 2}, {"EET", 2},  {"EEST", 3}, {"MSK", 3},   {"JST", 9},  {"HST", -10}};
+  static constexpr Zone kZones[] = {{"EDT", -4}, {"EST", -5}, {"CDT", -5}, {"CST", -6}, {"MDT", -6}, {"MST", -7},
+                                    {"PDT", -7}, {"PST", -8}, {"BST", 1},  {"CET", 1},  {"MET", 1},  {"CEST", 2},
+                                    {"MEST", 2}, {"EET", 2},  {"EEST", 3}, {"MSK", 3},  {"JST", 9},  {"HST", -10}};
   for (const auto& zone : kZones) {
     if (iequals(word, zone.name)) return static_cast<std::int16_t>(zone.hours * 60);
   }
@@ -85,7 +86,8 @@ struct Fields {
 };
 
 std::optional<DateTime> assemble(const Fields& f) noexcept {
-  if (f.year < 0 || f.year > 9999 || f.month < 1 || f.month > 12 || f.day < 1 || f.day > days_in_month(f.year, f.month)) return std::nullopt;
+  if (f.year < 0 || f.year > 9999 || f.month < 1 || f.month > 12 || f.day < 1 || f.day > days_in_month(f.year, f.month))
+    return std::nullopt;
   if (f.hour > 23 || f.minute > 59 || f.second > 60) return std::nullopt;
   const auto local = days_from_civil(f.year, f.month, f.day) * kDay + f.hour * 3600 + f.minute * 60 + f.second;
   return DateTime{local - f.zone * 60, static_cast<std::int16_t>(f.zone)};
@@ -123,7 +125,9 @@ class DateParser {
     in_.set_rest(rest.substr(n));
     return rest.substr(0, n);
   }
-  std::string_view digits() { return take([](char c) { return ascii_digit(c); }); }
+  std::string_view digits() {
+    return take([](char c) { return ascii_digit(c); });
+  }
 
   static int value(std::string_view digits) noexcept {
     int n = 0;
@@ -174,7 +178,9 @@ class DateParser {
     int n = value(text);
     if (in_.peek() == ':' && text.size() <= 2) {
       in_.skip();
-      n = n * 100 + value(digits());
+      const auto minutes = digits();
+      if (minutes.size() != 2) return;
+      n = n * 100 + value(minutes);
     } else if (text.size() <= 2) {
       n *= 100;
     }
@@ -185,10 +191,14 @@ class DateParser {
 
   void word() {
     const auto text = take([](char c) { return ascii_alpha(c); });
-    if (have_time_ && iequals(text, "pm") && f_.hour < 12) f_.hour += 12;
-    else if (have_time_ && iequals(text, "am") && f_.hour == 12) f_.hour = 0;
-    else if (const int month = f_.month == 0 ? month_number(text) : 0; month != 0) f_.month = month;
-    else if (have_time_ && f_.zone == 0) f_.zone = zone_by_name(text);
+    if (have_time_ && iequals(text, "pm") && f_.hour < 12)
+      f_.hour += 12;
+    else if (have_time_ && iequals(text, "am") && f_.hour == 12)
+      f_.hour = 0;
+    else if (const int month = f_.month == 0 ? month_number(text) : 0; month != 0)
+      f_.month = month;
+    else if (have_time_ && f_.zone == 0)
+      f_.zone = zone_by_name(text);
   }
 
   Lexer in_;
@@ -278,7 +288,8 @@ std::optional<DateTime> parse_imap_date_time(std::string_view text) {
   if (text.size() != 26) return std::nullopt;
   Fields f;
   f.day = text[0] == ' ' ? fixed_number(text, 1, 1) : fixed_number(text, 0, 2);
-  if (!read_month_year(text.substr(2, 9), f) || text[11] != ' ' || text[14] != ':' || text[17] != ':' || text[20] != ' ') return std::nullopt;
+  if (!read_month_year(text.substr(2, 9), f) || text[11] != ' ' || text[14] != ':' || text[17] != ':' || text[20] != ' ')
+    return std::nullopt;
   f.hour = fixed_number(text, 12, 2);
   f.minute = fixed_number(text, 15, 2);
   f.second = fixed_number(text, 18, 2);

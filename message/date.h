@@ -16,7 +16,8 @@ struct DateTime {
 };
 
 /// The value of a Date field, or a Received field's part after the semicolon. Accepts what RFC 5322 §4.3 calls obsolete (two-digit years,
-/// named zones, comments, missing seconds) and what real mailers write (missing zone, "GMT+0100", month before day as asctime does, ISO 8601).
+/// named zones, comments, missing seconds) and what real mailers write (missing zone, "GMT+0100", month before day as asctime does, ISO
+/// 8601).
 /// @return nullopt where no date can be made out, or a part is out of its range.
 std::optional<DateTime> parse_date(std::string_view value);
 

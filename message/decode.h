@@ -31,7 +31,8 @@ bool is_known_charset(std::string_view charset);
 /// unknown come back unchanged.
 std::string decode_transfer(Encoding encoding, std::string_view octets);
 
-/// The strict form, for BINARY[…] (RFC 9051 §6.4.5.1): Fault::refused with code UNKNOWN-CTE where the encoding is unknown or the octets break it.
+/// The strict form, for BINARY[…] (RFC 9051 §6.4.5.1): Fault::refused with code UNKNOWN-CTE where the encoding is unknown or the octets
+/// break it.
 Result<std::string> decode_transfer_strict(Encoding encoding, std::string_view octets);
 
 /// Size of decode_transfer_strict()'s result, without making it: BINARY.SIZE[…]. The same errors.

@@ -66,7 +66,11 @@ TEST(Charset, ToUtf8) {
   EXPECT_EQ(to_utf8("ä", "utf-8"), "ä");
   EXPECT_EQ(to_utf8("ä", ""), "ä");
   EXPECT_EQ(to_utf8("\xe4", "us-ascii"), "ä");
-  EXPECT_EQ(to_utf8("a\xff" "b", "UTF8"), "a\xEF\xBF\xBD" "b");
+  EXPECT_EQ(to_utf8("a\xff"
+                    "b",
+                    "UTF8"),
+            "a\xEF\xBF\xBD"
+            "b");
   EXPECT_EQ(to_utf8("\xba", "gb2312"), "\xEF\xBF\xBD");
   EXPECT_EQ(to_utf8("x", "\"utf-8\""), "x");
   EXPECT_EQ(to_utf8("x", "no-such-charset"), std::nullopt);
@@ -83,7 +87,8 @@ TEST(Charset, ManyCharsetsOnManyThreads) {
       for (int i = 0; i < 200; ++i) {
         EXPECT_EQ(to_utf8("\xe4", "iso-8859-" + std::to_string(1 + i % 2)), "ä");
         EXPECT_EQ(to_utf8("\xc1", i % 2 == 0 ? "koi8-r" : "windows-1251"), i % 2 == 0 ? "а" : "Б");
-        for (const auto* name : {"iso-8859-3", "iso-8859-4", "iso-8859-5", "iso-8859-6", "iso-8859-7", "big5", "euc-jp", "utf-16be"}) to_utf8("ab", name);
+        for (const auto* name : {"iso-8859-3", "iso-8859-4", "iso-8859-5", "iso-8859-6", "iso-8859-7", "big5", "euc-jp", "utf-16be"})
+          to_utf8("ab", name);
       }
     });
   }
@@ -103,7 +108,8 @@ TEST(EncodedWords, Decoded) {
 }
 
 TEST(EncodedWords, WhatIsNoneStays) {
-  for (const std::string_view text : {"=?", "=?utf-8?", "=?utf-8?q?", "=?utf-8?q?abc", "=?utf-8?x?abc?=", "=?klingon?q?abc?=", "=??q?abc?=", "a =? b ?= c"})
+  for (const std::string_view text :
+       {"=?", "=?utf-8?", "=?utf-8?q?", "=?utf-8?q?abc", "=?utf-8?x?abc?=", "=?klingon?q?abc?=", "=??q?abc?=", "a =? b ?= c"})
     EXPECT_EQ(decode_words(text), text);
   EXPECT_EQ(decode_words("=?klingon?q?a?= =?utf-8?q?b?="), "=?klingon?q?a?= b");
   EXPECT_EQ(decode_words("caf\xe9"), "café");

@@ -41,7 +41,8 @@ struct Word {
 // The text may hold spaces here, which some mailers write. `in` starts with "=?".
 std::optional<Word> read_word(std::string_view in) {
   const auto charset_end = in.substr(0, kMaxCharset + 3).find('?', 2);
-  if (charset_end == std::string_view::npos || charset_end == 2 || charset_end + 2 >= in.size() || in[charset_end + 2] != '?') return std::nullopt;
+  if (charset_end == std::string_view::npos || charset_end == 2 || charset_end + 2 >= in.size() || in[charset_end + 2] != '?')
+    return std::nullopt;
   Word word;
   word.charset = in.substr(2, charset_end - 2);
   word.charset = word.charset.substr(0, word.charset.find('*'));
@@ -97,8 +98,10 @@ class WordDecoder {
     flush();
     put_space();
     after_word_ = false;
-    if (is_utf8(text)) out_.append(text);
-    else out_.append(to_utf8(text, {}).value_or(std::string(text)));
+    if (is_utf8(text))
+      out_.append(text);
+    else
+      out_.append(to_utf8(text, {}).value_or(std::string(text)));
   }
 
   void encoded(const Word& word) {
@@ -130,9 +133,9 @@ class WordDecoder {
 
   std::string_view in_;
   std::string out_;
-  std::string octets_;            // decoded, not yet converted
-  std::string_view charset_;      // of octets_
-  std::string space_;             // seen after an encoded word
+  std::string octets_;        // decoded, not yet converted
+  std::string_view charset_;  // of octets_
+  std::string space_;         // seen after an encoded word
   bool after_word_ = false;
   bool no_more_ends_ = false;
 };

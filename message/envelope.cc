@@ -31,8 +31,10 @@ Slot slot_of(std::string_view name) noexcept {
 constexpr bool holds_addresses(Slot slot) noexcept { return slot >= kFrom && slot <= kBcc; }
 
 void append_nstring(std::string& out, std::string_view text) {
-  if (text.empty()) out.append("NIL");
-  else append_imap_string(out, text);
+  if (text.empty())
+    out.append("NIL");
+  else
+    append_imap_string(out, text);
 }
 
 // address = "(" addr-name SP addr-adl SP addr-mailbox SP addr-host ")". NIL as host marks a group, so an address that lacks a part gets the
@@ -80,9 +82,12 @@ void append_envelope(std::string& out, std::string_view header) {
 
   for (std::size_t i = 0; i < kSlots; ++i) {
     out.push_back(i == 0 ? '(' : ' ');
-    if (text[i].empty()) out.append("NIL");
-    else if (holds_addresses(static_cast<Slot>(i))) out.append("(").append(text[i]).append(")");
-    else out.append(text[i]);
+    if (text[i].empty())
+      out.append("NIL");
+    else if (holds_addresses(static_cast<Slot>(i)))
+      out.append("(").append(text[i]).append(")");
+    else
+      out.append(text[i]);
   }
   out.push_back(')');
 }

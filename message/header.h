@@ -15,9 +15,9 @@ namespace relais::message {
 
 /// A field, or a line that is none (then the name is empty and value = the line).
 struct Field {
-  std::string_view name;   ///< without space before the colon
-  std::string_view raw;    ///< the whole field: name, folded lines, and the final line end where there is one
-  std::string_view value;  ///< after the colon, still folded, without the final line end; leading space kept
+  std::string_view name;     ///< without space before the colon
+  std::string_view raw;      ///< the whole field: name, folded lines, and the final line end where there is one
+  std::string_view value;    ///< after the colon, still folded, without the final line end; leading space kept
   std::uint32_t offset = 0;  ///< of raw in the header
 };
 
@@ -65,7 +65,8 @@ class FieldSelector {
  public:
   FieldSelector(std::span<const std::string> names, bool exclude);
 
-  /// Appends the selected fields in message order, exactly as they are, and the blank line. With `exclude`, lines that are no fields are selected.
+  /// Appends the selected fields in message order, exactly as they are, and the blank line. With `exclude`, lines that are no fields are
+  /// selected.
   void append(std::string& out, std::string_view header) const;
   bool matches(std::string_view name) const noexcept;
   /// Whether Summary::header_fields alone can answer: not for `exclude`, and each name cached.

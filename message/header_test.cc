@@ -9,7 +9,8 @@ namespace {
 using namespace std::string_literals;
 
 TEST(Header, FieldsWithTheirNamesValuesAndOffsets) {
-  const auto header = "From u@h Mon Jan  1 00:00:00 2001\nSubject : a\r\n\tb\r\nno colon here\r\nX:\r\nTo:c\0d\xff\r\n e\r\n\r\nBody: no\r\n"s;
+  const auto header =
+      "From u@h Mon Jan  1 00:00:00 2001\nSubject : a\r\n\tb\r\nno colon here\r\nX:\r\nTo:c\0d\xff\r\n e\r\n\r\nBody: no\r\n"s;
   std::vector<std::string> seen;
   for_each_field(header, [&](const Field& field) {
     EXPECT_EQ(std::string_view(header).substr(field.offset, field.raw.size()), field.raw);
@@ -60,7 +61,8 @@ TEST(Header, FindField) {
 TEST(Header, CachedFields) {
   for (const std::string_view name : {"From", "TO", "message-id", "List-Id", "X-Priority", "Content-Type", "References", "delivered-to"})
     EXPECT_TRUE(is_cached_field(name)) << name;
-  for (const std::string_view name : {"", "Received", "DKIM-Signature", "Fro", "Fromm", "X-", "Subjecu"}) EXPECT_FALSE(is_cached_field(name)) << name;
+  for (const std::string_view name : {"", "Received", "DKIM-Signature", "Fro", "Fromm", "X-", "Subjecu"})
+    EXPECT_FALSE(is_cached_field(name)) << name;
 }
 
 // RFC 9051 §6.4.5.1: the fields as they are, then the blank line.

@@ -22,22 +22,28 @@ MimeFields collect_fields(std::string_view header) {
     const auto what = field.name.substr(8);
     switch (ascii_lower(what.front())) {
       case 'd':
-        if (iequals(what, "description")) take(fields.description, field.value);
-        else if (iequals(what, "disposition")) take(fields.disposition, field.value);
+        if (iequals(what, "description"))
+          take(fields.description, field.value);
+        else if (iequals(what, "disposition"))
+          take(fields.disposition, field.value);
         break;
       case 'i':
         if (iequals(what, "id")) take(fields.id, field.value);
         break;
       case 'l':
-        if (iequals(what, "language")) take(fields.language, field.value);
-        else if (iequals(what, "location")) take(fields.location, field.value);
+        if (iequals(what, "language"))
+          take(fields.language, field.value);
+        else if (iequals(what, "location"))
+          take(fields.location, field.value);
         break;
       case 'm':
         if (iequals(what, "md5")) take(fields.md5, field.value);
         break;
       case 't':
-        if (iequals(what, "type")) take(fields.content_type, field.value);
-        else if (iequals(what, "transfer-encoding")) take(fields.transfer_encoding, field.value);
+        if (iequals(what, "type"))
+          take(fields.content_type, field.value);
+        else if (iequals(what, "transfer-encoding"))
+          take(fields.transfer_encoding, field.value);
         break;
       default: break;
     }
@@ -78,7 +84,7 @@ class StructureParser {
   explicit StructureParser(std::string_view message) : message_(message) {}
 
   Structure run() {
-    open_part(kNoPart);
+    open_part(kNoPart, 0);
     read_header();
     while (scan_body()) {
     }
@@ -98,11 +104,11 @@ class StructureParser {
 
   Part& current() { return out_.parts[cur_]; }
 
-  void open_part(std::uint32_t parent) {
+  void open_part(std::uint32_t parent, std::uint64_t begin) {
     Part part;
     part.parent = parent;
     part.depth = parent == kNoPart ? std::uint16_t{0} : static_cast<std::uint16_t>(out_.parts[parent].depth + 1);
-    part.header_begin = part.body_begin = part.body_end = line_;
+    part.header_begin = part.body_begin = part.body_end = begin;
     cur_ = static_cast<std::uint32_t>(out_.parts.size());
     out_.parts.push_back(std::move(part));
   }
@@ -149,7 +155,7 @@ class StructureParser {
       begin_lines_[cur_] = lf_;
       classify();
       if (!current().is_message) return;
-      open_part(cur_);  // the embedded message starts with its header, right here
+      open_part(cur_, body);  // the embedded message starts with its header, right here
     }
   }
 
@@ -207,7 +213,7 @@ class StructureParser {
       if (found->final || line_ == message_.size()) {
         cur_ = multipart;  // what follows is its epilogue; or nothing does
       } else {
-        open_part(multipart);
+        open_part(multipart, line_);
         read_header();
       }
       return true;

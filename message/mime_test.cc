@@ -167,23 +167,28 @@ TEST(Structure, DefaultsAndOddities) {
   EXPECT_EQ(show("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n--b\r\n\r\n--b\r\nContent-Type: text/html\r\n--b--\r\n"),
             "0 multipart/mixed\n1 text/plain 0 []\n1 text/plain 0 []\n1 text/html 0 []\n");
   // The outer boundary closes what was left open within.
-  EXPECT_EQ(show("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\n\r\nx\r\n--b\r\n\r\ny\r\n--b--"),
+  EXPECT_EQ(show("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: multipart/mixed; "
+                 "boundary=c\r\n\r\n--c\r\n\r\nx\r\n--b\r\n\r\ny\r\n--b--"),
             "0 multipart/mixed\n1 multipart/mixed\n2 text/plain 0 [x]\n1 text/plain 0 [y]\n");
+  // A boundary within the header of a message in a digest.
+  EXPECT_EQ(show("Content-Type: multipart/digest; boundary=b\r\n\r\n--b\r\nSubject: s\r\n--b--\r\n"),
+            "0 multipart/digest\n1 message/rfc822\n2 text/plain 0 []\n");
   // Line feeds alone.
   EXPECT_EQ(show("Content-Type: multipart/mixed; boundary=b\n\n--b\n\nx\n\n--b--\n"), "0 multipart/mixed\n1 text/plain 1 [x\n]\n");
   // A bare CR starts no line.
-  EXPECT_EQ(show("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r--b--\r\n"), "0 multipart/mixed\n1 text/plain 1 [x\r--b--\r\n]\n");
+  EXPECT_EQ(show("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r--b--\r\n"),
+            "0 multipart/mixed\n1 text/plain 1 [x\r--b--\r\n]\n");
 }
 
 TEST(Structure, Encodings) {
   for (const auto& [text, encoding] : std::vector<std::pair<std::string_view, Encoding>>{{"7BIT", Encoding::seven_bit},
-                                                                                        {" 8bit ", Encoding::eight_bit},
-                                                                                        {"Binary", Encoding::binary},
-                                                                                        {"(x) base64 (y)", Encoding::base64},
-                                                                                        {"quoted-printable;", Encoding::quoted_printable},
-                                                                                        {"x-uuencode", Encoding::unknown},
-                                                                                        {"text/html", Encoding::seven_bit},
-                                                                                        {"", Encoding::seven_bit}}) {
+                                                                                         {" 8bit ", Encoding::eight_bit},
+                                                                                         {"Binary", Encoding::binary},
+                                                                                         {"(x) base64 (y)", Encoding::base64},
+                                                                                         {"quoted-printable;", Encoding::quoted_printable},
+                                                                                         {"x-uuencode", Encoding::unknown},
+                                                                                         {"text/html", Encoding::seven_bit},
+                                                                                         {"", Encoding::seven_bit}}) {
     EXPECT_EQ(parse_encoding(text), encoding) << text;
     if (encoding != Encoding::unknown) EXPECT_EQ(parse_encoding(to_string(encoding)), encoding);
   }
@@ -193,17 +198,17 @@ TEST(Structure, Encodings) {
 TEST(PartCodec, Golden) {
   const auto encoded = encode_parts(parse_structure(kNested));
   EXPECT_EQ(to_hex(encoded),
-            "010a"          // version 1, ten parts
-            "08003fff03"    // multipart/mixed: header 63, body 511
-            "0813388801"    // its child, 19 in: multipart/alternative, header 56, body 136
-            "000a0205"      // text/plain
-            "230c480d"      // sibling, quoted-printable
-            "500d201c"      // two levels: sibling of the multipart/alternative, message/rfc822
-            "0000120a"      // the message in it
-            "500b20a201"    // message/rfc822
-            "08003072"      // the multipart/mixed in it
-            "00080203"      // text/plain
-            "240a4d04");    // sibling, base64
+            "010a"        // version 1, ten parts
+            "08003fff03"  // multipart/mixed: header 63, body 511
+            "0813388801"  // its child, 19 in: multipart/alternative, header 56, body 136
+            "000a0205"    // text/plain
+            "230c480d"    // sibling, quoted-printable
+            "500d201c"    // two levels: sibling of the multipart/alternative, message/rfc822
+            "0000120a"    // the message in it
+            "500b20a201"  // message/rfc822
+            "08003072"    // the multipart/mixed in it
+            "00080203"    // text/plain
+            "240a4d04");  // sibling, base64
   EXPECT_LE(encoded.size(), 10 * 6U);
 }
 

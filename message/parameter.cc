@@ -82,8 +82,10 @@ Parameter join(std::span<const Piece> pieces, const std::vector<Parameter>& para
   }
   for (const auto& piece : pieces) {
     const auto& value = parameters[piece.index].value;
-    if (extended && !piece.extended) append_escaped(out.value, value);
-    else out.value.append(value);
+    if (extended && !piece.extended)
+      append_escaped(out.value, value);
+    else
+      out.value.append(value);
   }
   return out;
 }
@@ -95,7 +97,8 @@ void join_continuations(std::vector<Parameter>& parameters) {
     if (auto piece = as_piece(parameters[i], i)) pieces.push_back(*piece);
   }
   if (pieces.empty()) return;
-  std::ranges::sort(pieces, [](const Piece& a, const Piece& b) { return std::tie(a.name, a.number, a.index) < std::tie(b.name, b.number, b.index); });
+  std::ranges::sort(
+      pieces, [](const Piece& a, const Piece& b) { return std::tie(a.name, a.number, a.index) < std::tie(b.name, b.number, b.index); });
   std::vector<std::pair<std::size_t, Parameter>> joined;  // at the place of piece 0
   std::vector<bool> gone(parameters.size());
   for (std::size_t i = 0; i < pieces.size();) {
@@ -113,8 +116,10 @@ void join_continuations(std::vector<Parameter>& parameters) {
   out.reserve(parameters.size());
   auto next = joined.begin();
   for (std::size_t i = 0; i < parameters.size(); ++i) {
-    if (next != joined.end() && next->first == i) out.push_back(std::move((next++)->second));
-    else if (!gone[i]) out.push_back(std::move(parameters[i]));
+    if (next != joined.end() && next->first == i)
+      out.push_back(std::move((next++)->second));
+    else if (!gone[i])
+      out.push_back(std::move(parameters[i]));
   }
   parameters = std::move(out);
 }
@@ -147,8 +152,10 @@ ParameterizedValue parse_parameterized(std::string_view field_value) {
     }
     in.skip_cfws();
     Parameter parameter{to_lower(name), {}};
-    if (in.peek() == '"') in.read_quoted(parameter.value);
-    else parameter.value = read_bare_value(in);
+    if (in.peek() == '"')
+      in.read_quoted(parameter.value);
+    else
+      parameter.value = read_bare_value(in);
     continued = continued || parameter.name.contains('*');
     out.parameters.push_back(std::move(parameter));
   }

@@ -39,8 +39,8 @@ struct Summary {
 /// Never fails, whatever the octets. Linear time; about 10 microseconds for a message of 10 KB.
 Summary summarize(std::string_view message);
 
-/// Turns the summary of `message` into that of `trace_header + message`: one parsed message is delivered to many recipients, each with its own
-/// Return-Path, Delivered-To and Received in front.
+/// Turns the summary of `message` into that of `trace_header + message`: one parsed message is delivered to many recipients, each with its
+/// own Return-Path, Delivered-To and Received in front.
 /// @param trace_header  Whole fields, each ended by CRLF; no blank line; none of them part of the envelope (From, Date, …).
 void shift(Summary& summary, std::string_view trace_header);
 

@@ -50,11 +50,12 @@ constexpr std::string_view kMessage =
 
 TEST(Summary, Golden) {
   const auto summary = summarize(kMessage);
-  EXPECT_EQ(summary.envelope,
-            R"x(("Thu, 1 Jan 2026 11:00:00 +0100" "=?utf-8?q?Gr=C3=BC=C3=9Fe?=, folded" )x"
-            R"x((("Ann \"A\" Smith" NIL "ann" "a.example")) (("Ann \"A\" Smith" NIL "ann" "a.example")) (("Ann \"A\" Smith" NIL "ann" "a.example")) )x"
-            R"x(((NIL NIL "Friends" NIL)(NIL NIL "bob" "b.example")("=?utf-8?q?J=C3=BCrgen?=" NIL "j" "c.example")(NIL NIL NIL NIL)("Dan" NIL "dan" "d.example")) )x"
-            R"x(NIL NIL "<0@b.example>" "<1@a.example>"))x");
+  EXPECT_EQ(
+      summary.envelope,
+      R"x(("Thu, 1 Jan 2026 11:00:00 +0100" "=?utf-8?q?Gr=C3=BC=C3=9Fe?=, folded" )x"
+      R"x((("Ann \"A\" Smith" NIL "ann" "a.example")) (("Ann \"A\" Smith" NIL "ann" "a.example")) (("Ann \"A\" Smith" NIL "ann" "a.example")) )x"
+      R"x(((NIL NIL "Friends" NIL)(NIL NIL "bob" "b.example")("=?utf-8?q?J=C3=BCrgen?=" NIL "j" "c.example")(NIL NIL NIL NIL)("Dan" NIL "dan" "d.example")) )x"
+      R"x(NIL NIL "<0@b.example>" "<1@a.example>"))x");
   EXPECT_EQ(summary.body,
             R"x((("text" "plain" ("format" "flowed" "charset" "us-ascii") NIL NIL "7bit" 7 1))x"
             R"x(("message" "rfc822" NIL NIL "forwarded" "7bit" 35 )x"
@@ -103,7 +104,8 @@ TEST(Summary, Defaults) {
   EXPECT_EQ(summarize("\r\na\r\nb\r\n").body, R"(("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 6 2))");
   EXPECT_EQ(summarize("Content-Type: multipart/mixed; boundary=b\r\n\r\n").body_structure,
             R"((("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0 NIL NIL NIL NIL) "mixed" ("boundary" "b") NIL NIL NIL))");
-  EXPECT_EQ(summarize("Content-Transfer-Encoding: x-uuencode\r\nContent-Type: a/b\r\n\r\n").body, R"(("a" "b" NIL NIL NIL "x-uuencode" 0))");
+  EXPECT_EQ(summarize("Content-Transfer-Encoding: x-uuencode\r\nContent-Type: a/b\r\n\r\n").body,
+            R"(("a" "b" NIL NIL NIL "x-uuencode" 0))");
   EXPECT_EQ(summarize("Content-Disposition: ;x\r\nContent-Language: \r\n\r\n").body_structure,
             R"(("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0 NIL NIL NIL NIL))");
   EXPECT_EQ(summarize("").sent_day(), 0);

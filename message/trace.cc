@@ -52,8 +52,10 @@ void append_peer(std::string& out, const Received& received) {
 std::string received_field(const Received& received) {
   std::string out = "Received: from ";
   out.reserve(512);
-  if (received.helo.empty()) out.append("unknown");
-  else append_clean(out, received.helo, Place::word);
+  if (received.helo.empty())
+    out.append("unknown");
+  else
+    append_clean(out, received.helo, Place::word);
   if (!received.peer_address.empty()) {
     out.append(" (");
     append_peer(out, received);

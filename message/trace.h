@@ -11,16 +11,16 @@ namespace relais::message {
 
 /// What a Received field says (RFC 5321 §4.4). Texts that came from the peer may hold anything: they are cleaned when written.
 struct Received {
-  std::string_view helo;        ///< argument of HELO, EHLO, LHLO
-  std::string_view peer_name;   ///< verified name of the client; empty where unknown
-  std::string_view peer_address;  ///< textual IPv4 or IPv6 address; empty for local submission
+  std::string_view helo;              ///< argument of HELO, EHLO, LHLO
+  std::string_view peer_name;         ///< verified name of the client; empty where unknown
+  std::string_view peer_address;      ///< textual IPv4 or IPv6 address; empty for local submission
   std::string_view authenticated_as;  ///< account name; empty where it should not be told
-  std::string_view by;          ///< our host name
-  std::string_view with;        ///< with_protocol()
-  std::string_view id;          ///< under which the message is traced
-  std::string_view recipient;   ///< `for` clause; only where there is just one (RFC 5321 §7.2 on blind copies); empty otherwise
-  std::string_view tls_version; ///< "TLSv1.3"; empty without TLS
-  std::string_view tls_cipher;  ///< "TLS_AES_256_GCM_SHA384"
+  std::string_view by;                ///< our host name
+  std::string_view with;              ///< with_protocol()
+  std::string_view id;                ///< under which the message is traced
+  std::string_view recipient;         ///< `for` clause; only where there is just one (RFC 5321 §7.2 on blind copies); empty otherwise
+  std::string_view tls_version;       ///< "TLSv1.3"; empty without TLS
+  std::string_view tls_cipher;        ///< "TLS_AES_256_GCM_SHA384"
   DateTime date;
 };
 

@@ -50,7 +50,8 @@ void put_quantum(Sink& sink, std::uint32_t bits, unsigned have) {
 }
 
 // RFC 2045 §6.8. Tolerant: stray octets are skipped, and after padding a new quantum may begin (several encoded texts one after the other).
-// Strict: only line ends and spaces may stand between, nothing after the padding; missing padding at the end is forgiven as every decoder does.
+// Strict: only line ends and spaces may stand between, nothing after the padding; missing padding at the end is forgiven as every decoder
+// does.
 template <bool kStrict, class Sink>
 bool decode_base64(std::string_view in, Sink sink) {
   std::uint32_t bits = 0;

@@ -17,9 +17,12 @@ void append_imap_string(std::string& out, std::string_view text) {
   bool special = false;
   bool has_nul = false;
   for (const char c : text) {
-    if (c == '"' || c == '\\') special = true;
-    else if (c == '\0') has_nul = true;
-    else if (c == '\r' || c == '\n' || static_cast<unsigned char>(c) >= 0x80) quotable = false;
+    if (c == '"' || c == '\\')
+      special = true;
+    else if (c == '\0')
+      has_nul = true;
+    else if (c == '\r' || c == '\n' || static_cast<unsigned char>(c) >= 0x80)
+      quotable = false;
   }
   if (has_nul) {
     std::string clean(text);

@@ -47,8 +47,10 @@ class WireGrammar {
     std::size_t n = 0;
     while (n < rest_.size() && ascii_digit(rest_[n])) ++n;
     const auto value = parse_u64(rest_.substr(0, n));
-    if (!value) miss("number");
-    else rest_.remove_prefix(n);
+    if (!value)
+      miss("number");
+    else
+      rest_.remove_prefix(n);
     return value.value_or(0);
   }
 
@@ -63,8 +65,10 @@ class WireGrammar {
         return out;
       }
       out = rest_.substr(0, size);
-      if (out.contains('\0')) miss("literal without NUL");
-      else rest_.remove_prefix(size);
+      if (out.contains('\0'))
+        miss("literal without NUL");
+      else
+        rest_.remove_prefix(size);
       return out;
     }
     expect("\"");
