@@ -1,0 +1,108 @@
+// A small platform for tests of sessions and delivery: memory engines, a directory in a temporary folder, faults on demand.
+#pragma once
+
+#include "directory/test_support.h"
+#include "net/memory_stream.h"
+#include "smtp/server/options.h"
+#include "storage/engine/memory_engine.h"
+#include "storage/model/sharded_store.h"
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace relais::smtp::testing {
+
+/// A Store whose modifying calls can be made to fail from a certain one on, as if the process had been killed there.
+class FaultStore final : public storage::Store {
+ public:
+  explicit FaultStore(storage::Store& inner) : inner_(inner) {}
+
+  /// The n-th modifying call from now (0 is the next) and all calls after it fail. @param kept  that call takes effect all the same
+  void die_at(std::uint64_t n, bool kept);
+  /// Only the n-th modifying call fails, with this error, and does nothing.
+  void fail_once_at(std::uint64_t n, Error error);
+  /// Appends to this account fail until lifted (an empty function lifts it).
+  void refuse(std::function<std::optional<Error>(storage::AccountRef)> judge) { judge_ = std::move(judge); }
+  void revive();
+  std::uint64_t calls() const noexcept { return calls_; }
+  bool dead() const noexcept { return dead_; }
+
+  net::Task<storage::PreparedPtr> prepare(std::string_view octets) override { return inner_.prepare(octets); }
+  net::Task<std::vector<storage::MailboxInfo>> list(storage::AccountRef account) override { return inner_.list(account); }
+  net::Task<storage::MailboxInfo> status(storage::AccountRef account, std::string name) override { return inner_.status(account, std::move(name)); }
+  net::Task<storage::MailboxInfo> create(storage::AccountRef account, std::string name, std::uint8_t use, std::optional<std::uint32_t> validity) override;
+  net::Task<void> rename(storage::AccountRef account, std::string from, std::string to) override;
+  net::Task<void> remove(storage::AccountRef account, std::string name) override;
+  net::Task<void> subscribe(storage::AccountRef account, std::string name, bool subscribed) override;
+  net::Task<storage::MailboxView> open(storage::AccountRef account, std::string name, bool claim) override;
+  net::Task<storage::MailboxChanges> changes(storage::AccountRef account, storage::MailboxId box, storage::ModSeq since, bool vanished) override;
+  net::Task<void> fetch(storage::AccountRef account, storage::MailboxId box, storage::FetchRequest request, storage::FetchBatch& batch) override;
+  net::Task<void> read_content(storage::AccountRef account, storage::MailboxId box, storage::Uid uid, std::uint64_t offset, std::uint64_t length,
+                               std::string& into) override;
+  net::Task<storage::QuotaUsage> quota(storage::AccountRef account) override { return inner_.quota(account); }
+  net::Task<storage::AppendResult> append(storage::AccountRef account, std::string mailbox, std::vector<storage::AppendMessage> messages, bool create_missing,
+                                          std::string once) override;
+  net::Task<void> forget_once(storage::AccountRef account, std::string once) override;
+  net::Task<storage::StoreFlagsResult> store_flags(storage::AccountRef account, storage::MailboxId box, storage::StoreFlagsRequest request) override;
+  net::Task<storage::ExpungeResult> expunge(storage::AccountRef account, storage::MailboxId box, std::optional<NumberSet> uids, bool any) override;
+  net::Task<storage::CopyResult> copy(storage::AccountRef account, storage::MailboxId from, NumberSet uids, std::string to) override;
+  net::Task<storage::CopyResult> move(storage::AccountRef account, storage::MailboxId from, NumberSet uids, std::string to) override;
+  net::Task<void> set_quota(storage::AccountRef account, std::uint64_t octets, std::uint64_t messages) override;
+  net::Task<void> set_uid_next(storage::AccountRef account, storage::MailboxId box, storage::Uid next, storage::ModSeq highest) override;
+  net::Task<void> remove_account(storage::AccountRef account) override;
+  std::unique_ptr<storage::Subscription> subscribe_changes(storage::AccountId account, std::function<void(const storage::ChangeEvent&)> callback) override {
+    return inner_.subscribe_changes(account, std::move(callback));
+  }
+  std::size_t shards() const override { return inner_.shards(); }
+  Result<void> writable(storage::ShardNumber shard) const override;
+
+ private:
+  template <class T>
+  net::Task<T> modify(net::Task<T> call);
+
+  storage::Store& inner_;
+  std::uint64_t calls_ = 0;
+  std::uint64_t at_ = ~0ULL;
+  bool kept_ = false;
+  bool dead_ = false;
+  std::optional<Error> once_;
+  std::function<std::optional<Error>(storage::AccountRef)> judge_;
+};
+
+/// Two shards in memory, a directory with domain example.test, and what sessions need. One test's own.
+class TestPlatform {
+ public:
+  explicit TestPlatform(DeliveryOptions delivery_options = {});
+  ~TestPlatform();
+
+  storage::AccountRef add(const std::string& address, const std::string& password = "secret");
+  /// Complete messages of a mailbox, in UID order.
+  std::vector<std::string> messages(storage::AccountRef account, std::string mailbox = "INBOX");
+  std::size_t count(storage::AccountRef account, std::string mailbox = "INBOX") { return messages(account, std::move(mailbox)).size(); }
+  storage::PreparedPtr prepared(std::string_view text);
+  template <class T>
+  T run(net::asio::awaitable<T> call) {
+    return names.run(std::move(call));
+  }
+  /// As a restart of the process: a new delivery agent over the same data.
+  void restart();
+  /// Works until nothing is pending, advancing the clock; at most `rounds` times.
+  void settle(int rounds = 100);
+  Platform platform() { return {*names, *delivery, store, limits, throttle, clock}; }
+  net::SessionStarter service(Options chosen) { return make_service(std::move(chosen), platform(), nullptr); }
+
+  ManualClock clock;
+  directory::TestDirectory names;
+  storage::ShardedStore shards;
+  FaultStore store{shards};
+  DeliveryOptions options;
+  std::unique_ptr<Delivery> delivery;
+  antispam::RateLimits limits{{}, clock};
+  net::Throttle throttle{clock};
+};
+
+}  // namespace relais::smtp::testing
