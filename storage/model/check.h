@@ -1,0 +1,17 @@
+// Does everything in a shard agree with everything else?
+#pragma once
+
+#include "storage/engine.h"
+
+namespace relais::storage {
+
+/// Verifies the mailbox model's records of one shard, at one instant: each record decodes; chunks are in order, with right headers, and
+/// agree with the mailbox's counters and with the message records, one for one; header records belong to messages; names and mailboxes belong to
+/// each other and every parent exists; tombstones are counted and name no message that is there; usage is the sum of the mailboxes; and each blob
+/// has as many references as messages name it.
+///
+/// Engine::check() verifies the layers below. Reads only; serving goes on meanwhile; minutes for millions of messages: run it on a worker.
+/// Memory: 8 octets per message.
+Result<CheckReport> check_model(const Engine& engine);
+
+}  // namespace relais::storage
