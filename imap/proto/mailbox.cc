@@ -228,8 +228,14 @@ bool list_matches(std::string_view pattern, std::string_view name) noexcept {
     }
   };
 
+  // Once a "*" at the end is reached, whatever follows matches.
+  const bool open_ended = pattern.ends_with('*');
+  const auto is_won = [&](const std::array<std::uint64_t, kWords>& states) {
+    return open_ended && ((states[(pattern.size() - 1) / 64] >> ((pattern.size() - 1) % 64)) & 1) != 0;
+  };
   const bool inbox = has_inbox_level(name);
   reach(now, 0);
+  if (is_won(now)) return true;
   for (std::size_t i = 0; i < name.size(); ++i) {
     const char c = name[i];
     const bool any_case = inbox && i < kInbox.size();
@@ -253,6 +259,7 @@ bool list_matches(std::string_view pattern, std::string_view name) noexcept {
     }
     if (!alive) return false;
     std::swap(now, next);
+    if (is_won(now)) return true;
   }
   return ((now[pattern.size() / 64] >> (pattern.size() % 64)) & 1) != 0;
 }
