@@ -26,7 +26,7 @@ struct LmdbOptions {
   std::uint32_t max_open_segments = 256;      ///< file descriptors kept open for reading
   std::uint32_t max_group = 1024;             ///< bodies in one commit
   std::uint64_t max_group_octets = 64ULL << 20;  ///< octets of blobs in one commit
-  std::shared_ptr<FaultInjector> faults;      ///< tests only
+  std::shared_ptr<FaultInjector> faults{};    ///< tests only
 };
 
 /// Opens or creates a shard. Recovers from any crash: what was acknowledged is there, what was not is gone.

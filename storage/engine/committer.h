@@ -1,0 +1,139 @@
+// Group commit: one thread that makes everything that waits durable, together.
+#pragma once
+
+#include "base/metrics.h"
+#include "net/task.h"
+#include "storage/engine/disk_space.h"
+#include "storage/engine/faults.h"
+#include "storage/engine/index.h"
+#include "storage/engine/resumption.h"
+#include "storage/engine/segment_table.h"
+#include "storage/engine/segments.h"
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory_resource>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace relais::storage {
+
+/// A live record that compaction copies: its place changes if it is still where it was found.
+struct Move {
+  BlobId blob{};
+  BlobRow from;
+  std::string_view record;  ///< verified octets of the whole record
+  BlobRow to{};             ///< filled by the committer
+};
+
+/// One waiting change. Lives in the waiting coroutine's frame.
+struct CommitRequest {
+  AccountId account{};
+  std::vector<std::shared_ptr<const EncodedBlob>> blobs{};
+  TxnBody body{};                      ///< may be empty
+  std::span<Move> moves{};             ///< of compaction
+  std::optional<std::uint32_t> drop{}; ///< a segment that leaves the index if nothing in it lives; else the result is Fault::refused
+  bool roll = false;                   ///< begin a new segment
+
+  Result<void> result{};
+  // the committer's
+  std::vector<BlobId> ids{};
+  std::vector<BlobRow> places{};
+  std::optional<Resumption> resumption{};
+
+  bool writes_segments() const noexcept { return !blobs.empty() || !moves.empty() || roll; }
+};
+
+/// Threads: submit(), state(), close() any; all else happens on the committer's own thread.
+class Committer {
+ public:
+  struct Limits {
+    std::uint64_t min_free;
+    std::uint32_t max_group;
+    std::uint64_t max_group_octets;
+  };
+
+  /// All references must outlive the Committer.
+  Committer(Index& index, SegmentWriter writer, SegmentTable& segments, const DiskSpace& space, Limits limits, std::uint64_t next_blob, FaultInjector* faults,
+            const std::string& shard);
+  ~Committer();
+  Committer(const Committer&) = delete;
+  Committer& operator=(const Committer&) = delete;
+
+  /// Suspends until the request is durable or refused; its result says which. The request must live until then.
+  asio::awaitable<void> submit(CommitRequest& request);
+  void listen(std::function<void(const ChangeEvent&)> listener);
+  /// An Error where writes are refused until the engine is reopened.
+  Result<void> state() const;
+  /// STORAGE_FULL where a transaction would be refused for lack of space. @param with_blobs  false: a smaller reserve suffices
+  Result<void> room(bool with_blobs) const;
+  /// Finishes what waits, refuses what comes. Joins the thread.
+  void close();
+
+ private:
+  using Group = std::vector<CommitRequest*>;
+  struct Changes {
+    std::map<std::uint32_t, std::int64_t> live;  ///< octets that live more or less, by segment
+    std::vector<ChangeEvent> events;
+    std::vector<std::uint32_t> dropped;
+    bool any = false;
+  };
+
+  void work();
+  bool take(Group& group);
+  void run(Group& group);
+  void admit(Group& group);
+  void append(Group& group);
+  Result<void> append_all(const Group& group);
+  Result<void> append(CommitRequest& request);
+  enum class Outcome : std::uint8_t { committed, nothing, failed };
+  Outcome commit(const Group& group);
+  Result<void> transaction(const Group& group, Changes& changes);
+  Result<void> run_body(CommitRequest& request, Index::WriteTxn& txn, Changes& changes);
+  Result<void> apply(const CommitRequest& request, const Overlay& overlay, Index::WriteTxn& txn, Changes& changes);
+  Result<void> apply_moves(CommitRequest& request, Index::WriteTxn& txn, Changes& changes);
+  Result<void> apply_drop(CommitRequest& request, Index::WriteTxn& txn, Changes& changes);
+  Result<void> finish(Index::WriteTxn txn, const Changes& changes);
+  std::map<std::uint32_t, SegmentRow> rows_after(const Changes& changes) const;
+  void fail_all(const Group& group, const Error& error);
+  void stop_writes(const Error& reason);
+  Result<void> broken() const;
+
+  Index& index_;
+  SegmentTable& segments_;
+  const DiskSpace& space_;
+  const Limits limits_;
+  FaultInjector* const faults_;
+  const std::string shard_;
+  metrics::Counter& commits_;
+  metrics::Counter& bodies_;
+  metrics::Counter& full_;
+  metrics::Gauge& read_only_;
+  metrics::Histogram& duration_;
+
+  // the committer thread's alone
+  SegmentWriter writer_;
+  std::uint64_t next_blob_;
+  std::string headers_;
+  std::vector<std::string_view> pieces_;
+  std::vector<std::byte> arena_buffer_;
+  std::pmr::monotonic_buffer_resource arena_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  // guarded by mutex_
+  Group queue_;
+  std::function<void(const ChangeEvent&)> listener_;
+  Result<void> state_{};
+  bool closing_ = false;
+
+  std::thread thread_;  // last: it starts when all else is there
+};
+
+}  // namespace relais::storage
