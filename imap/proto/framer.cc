@@ -7,44 +7,14 @@
 
 #include "base/ascii.h"
 #include "base/check.h"
+#include "imap/proto/announcement.h"
 #include "imap/proto/command.h"
-#include "imap/proto/values.h"
 
 namespace relais::imap {
 namespace {
 
-/// Where a literal's announcement is looked for: "~{", 20 digits, "+}", CRLF, and then some. Octets.
-constexpr std::size_t kTail = 64;
 /// What an idle session may keep. Octets.
 constexpr std::size_t kKeptCapacity = 256;
-
-struct Announcement {
-  Literal literal;
-  std::size_t octets = 0;  ///< of the announcement itself, without CRLF
-  bool too_large = false;  ///< the number has more than 63 bits
-};
-
-// literal = "{" number64 ["+"] "}" CRLF; literal8 = "~{" number64 ["+"] "}" CRLF        RFC 9051 §9, RFC 4466 §6, RFC 7888 §8
-// RFC 7888 §3: the receiver MUST check the end of every line for it.
-std::optional<Announcement> find_announcement(std::string_view line) noexcept {
-  line = line.substr(line.size() - std::min(line.size(), kTail));
-  const auto whole = line;
-  if (!line.ends_with('}')) return std::nullopt;
-  line.remove_suffix(1);
-  Announcement found;
-  found.literal.sync = !line.ends_with('+');
-  if (!found.literal.sync) line.remove_suffix(1);
-  const auto brace = line.rfind('{');
-  if (brace == std::string_view::npos || brace + 1 == line.size()) return std::nullopt;
-  const auto digits = line.substr(brace + 1);
-  if (!std::ranges::all_of(digits, ascii_digit)) return std::nullopt;
-  const auto size = parse_u64(digits);
-  found.too_large = !size || *size > kMaxNumber64;
-  found.literal.size = found.too_large ? kMaxNumber64 : *size;
-  found.literal.binary = brace > 0 && line[brace - 1] == '~';
-  found.octets = whole.size() - brace + (found.literal.binary ? 1 : 0);
-  return found;
-}
 
 constexpr std::string_view kAppend = "APPEND";
 
@@ -102,7 +72,7 @@ Framer::Step Framer::feed(std::string_view input) {
         } else if (take < rest.size()) {
           // The limit is reached and octets are left: they go, up to the end of the line.
           if (first_line_ && text_.contains(' ')) tag_ = tag_of(text_);
-          text_.erase(0, std::max(line_start_, text_.size() - std::min(text_.size(), kTail)));
+          text_.erase(0, std::max(line_start_, text_.size() - std::min(text_.size(), kAnnouncementTail)));
           start_skipping(too_long());
         } else {
           return {used, Event::more};
@@ -209,8 +179,8 @@ std::size_t Framer::skip(std::string_view input) {
     return take;
   }
   skipped_ += line.size();
-  text_.append(line.substr(line.size() - std::min(line.size(), kTail)));
-  if (text_.size() > kTail) text_.erase(0, text_.size() - kTail);
+  text_.append(line.substr(line.size() - std::min(line.size(), kAnnouncementTail)));
+  if (text_.size() > kAnnouncementTail) text_.erase(0, text_.size() - kAnnouncementTail);
   if (ends) {
     auto tail = std::string_view(text_).substr(0, text_.size() - 1);
     if (tail.ends_with('\r')) tail.remove_suffix(1);

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "imap/proto/announcement.h"
 
 namespace relais::imap {
 
@@ -22,13 +23,6 @@ struct FramerLimits {
 };
 /// For strangers: enough for a long SASL response, and nothing is read only to be thrown away.
 inline constexpr FramerLimits kLimitsBeforeLogin{16 * 1024, 16 * 1024, 16, 64 * 1024};
-
-/// A literal that was announced at the end of a line.
-struct Literal {
-  std::uint64_t size = 0;  ///< octets
-  bool sync = true;        ///< false for `{n+}`: the octets come without being asked for (RFC 7888)
-  bool binary = false;     ///< `~{n}`: may hold NUL (RFC 3516)
-};
 
 /// Incremental, bounded command framer. What it says does not depend on how the octets were cut.
 ///
