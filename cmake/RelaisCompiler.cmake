@@ -19,8 +19,7 @@ set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "${RELAIS_OPTIMIZE} ${RELAIS_DEBUG_INFO} -DND
 
 find_program(RELAIS_CCACHE ccache)
 if(RELAIS_CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER
-      ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime CCACHE_NOHASHDIR=1 CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} ${RELAIS_CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_SOURCE_DIR}/cmake/ccache.sh ${CMAKE_BINARY_DIR} ${CMAKE_SOURCE_DIR})
 endif()
 
 # The same code model everywhere, so that programs and libraries share precompiled headers.

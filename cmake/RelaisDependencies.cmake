@@ -31,3 +31,11 @@ add_library(relais_pch_asio OBJECT ${CMAKE_BINARY_DIR}/pch_anchor.cc)
 target_precompile_headers(relais_pch_asio PRIVATE ${CMAKE_SOURCE_DIR}/cmake/pch_asio.h)
 target_compile_options(relais_pch_asio PRIVATE ${RELAIS_WARNINGS})
 target_link_libraries(relais_pch_asio PUBLIC relais_asio)
+
+# ccache identifies a precompiled header by the .sum beside it, here made of what goes into it: the compiled file itself holds paths of this
+# build folder and would never match another one's.
+foreach(kind std asio)
+  file(READ ${CMAKE_SOURCE_DIR}/cmake/pch_${kind}.h text)
+  string(SHA256 sum "${text};${CMAKE_CXX_COMPILER_VERSION};${Boost_VERSION};${CMAKE_CXX_FLAGS_RELWITHDEBINFO};${RELAIS_SANITIZE};${RELAIS_FUZZ};${RELAIS_WARNINGS}")
+  file(WRITE ${CMAKE_BINARY_DIR}/CMakeFiles/relais_pch_${kind}.dir/cmake_pch.hxx.pch.sum ${sum})
+endforeach()
