@@ -1,6 +1,7 @@
 // Changes of domains, accounts and aliases. An error anywhere aborts the transaction, so none is ever half done.
 #include "directory/changes.h"
 
+#include "base/random.h"
 #include "directory/digest.h"
 #include "directory/lookup.h"
 #include "directory/placement.h"

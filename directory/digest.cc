@@ -6,7 +6,6 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <openssl/rand.h>
 
 #include <limits>
 
@@ -62,12 +61,6 @@ std::string pbkdf2(Digest kind, std::string_view password, std::string_view salt
   std::string out(size, '\0');
   RELAIS_CHECK(PKCS5_PBKDF2_HMAC(password.data(), int_of(password.size()), octets_of(salt), int_of(salt.size()), int_of(iterations), algorithm(kind),
                                  int_of(size), octets_of(out)) == 1);
-  return out;
-}
-
-std::string random_octets(std::size_t n) {
-  std::string out(n, '\0');
-  RELAIS_CHECK(RAND_bytes(octets_of(out), int_of(n)) == 1);
   return out;
 }
 

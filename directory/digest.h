@@ -1,4 +1,4 @@
-// Digests, keyed digests, key derivation and random octets over OpenSSL.
+// Digests, keyed digests and key derivation over OpenSSL.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,6 @@ std::string digest(Digest kind, std::string_view octets);
 std::string hmac(Digest kind, std::string_view key, std::string_view octets);
 /// RFC 8018 §5.2, which with one block is Hi() of RFC 5802 §2.2.
 std::string pbkdf2(Digest kind, std::string_view password, std::string_view salt, std::uint32_t iterations, std::size_t size);
-std::string random_octets(std::size_t n);
 /// Takes time that depends on the lengths alone.
 bool equal_octets(std::string_view a, std::string_view b) noexcept;
 /// Overwrites what a string held, so that a password does not stay in freed memory.

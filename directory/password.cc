@@ -4,6 +4,7 @@
 #include "base/ascii.h"
 #include "base/check.h"
 #include "base/encode.h"
+#include "base/random.h"
 #include "directory/digest.h"
 #include "directory/password_schemes.h"
 

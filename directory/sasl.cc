@@ -3,6 +3,7 @@
 
 #include "base/ascii.h"
 #include "base/encode.h"
+#include "base/random.h"
 #include "directory/digest.h"
 #include "directory/sasl_messages.h"
 

@@ -3,7 +3,7 @@
 
 #include "base/check.h"
 #include "base/encode.h"
-#include "directory/digest.h"
+#include "base/random.h"
 
 #include <filesystem>
 

@@ -2,6 +2,7 @@
 #include "directory/verified_cache.h"
 
 #include "base/check.h"
+#include "base/random.h"
 #include "directory/digest.h"
 
 #include <openssl/evp.h>
