@@ -90,8 +90,7 @@ Result<Tagged> parse_tagged(std::string_view text) {
   if (uid) in.sp();
   if (!in.ok()) return in.error();
   const auto word = in.peek_word();
-  const auto row =
-      std::ranges::find_if(kCommands, [word](const Row& r) { return r.name.size() == word.size() && iequals(r.name, word); });
+  const auto row = std::ranges::find_if(kCommands, [word](const Row& r) { return r.name.size() == word.size() && iequals(r.name, word); });
   if (row == kCommands.end()) return fail(Fault::syntax, "expected a command that is known here");
   if (uid && !row->has_uid) return fail(Fault::syntax, "expected COPY, EXPUNGE, FETCH, MOVE, SEARCH or STORE behind UID");
   in.skip(word.size());

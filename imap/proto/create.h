@@ -11,9 +11,9 @@
 namespace relais::imap {
 
 struct CreateArgs {
-  std::string mailbox;                ///< UTF-8, without the trailing separator
-  bool names_hierarchy = false;       ///< there was a trailing separator: children are meant to follow
-  std::uint8_t special_use = 0;       ///< SpecialUse bits
+  std::string mailbox;           ///< UTF-8, without the trailing separator
+  bool names_hierarchy = false;  ///< there was a trailing separator: children are meant to follow
+  std::uint8_t special_use = 0;  ///< SpecialUse bits
 };
 
 /// Parses what follows "CREATE". Fault::syntax for unknown parameters; Fault::refused [USEATTR] for a special use that we don't

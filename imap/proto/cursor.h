@@ -50,15 +50,15 @@ class Cursor {
   void skip(std::size_t octets) noexcept { rest_.remove_prefix(octets < rest_.size() ? octets : rest_.size()); }
 
   // --- RFC 9051 §9, by their names there
-  std::string_view atom() noexcept;                ///< 1*ATOM-CHAR
-  std::string astring();                           ///< atom with "]" or string; no NUL
-  std::string string();                            ///< quoted or literal; no NUL
-  std::optional<std::string> nstring();            ///< string or NIL
-  std::uint32_t number() noexcept;                 ///< 32-bit
-  std::uint32_t nz_number() noexcept;              ///< 32-bit, not 0
-  std::uint64_t number64() noexcept;               ///< 63-bit
-  std::uint64_t nz_number64() noexcept;            ///< 63-bit, not 0
-  SequenceSet sequence_set();                      ///< with "*" and "$"
+  std::string_view atom() noexcept;      ///< 1*ATOM-CHAR
+  std::string astring();                 ///< atom with "]" or string; no NUL
+  std::string string();                  ///< quoted or literal; no NUL
+  std::optional<std::string> nstring();  ///< string or NIL
+  std::uint32_t number() noexcept;       ///< 32-bit
+  std::uint32_t nz_number() noexcept;    ///< 32-bit, not 0
+  std::uint64_t number64() noexcept;     ///< 63-bit
+  std::uint64_t nz_number64() noexcept;  ///< 63-bit, not 0
+  SequenceSet sequence_set();            ///< with "*" and "$"
   /// A sequence-set without "*" and "$" (RFC 7162 §7 known-uids).
   NumberSet known_set();
   /// In UTF-8, with "INBOX" in upper case where it is the first level. Refused: names that are not modified UTF-7 (or UTF-8, by the
@@ -68,13 +68,13 @@ class Cursor {
   std::string list_reference();
   /// `list-mailbox`: a pattern in UTF-8, runs of wildcards collapsed.
   std::string list_mailbox();
-  FlagList flag_list();                            ///< "(" flags ")"
-  FlagList flags_bare();                           ///< 1*(flag SP), without parentheses
-  std::chrono::sys_days date();                    ///< date-text, quoted or not
-  DateTime date_time();                            ///< quoted
-  StatusItems status_items();                      ///< "(" status-att *(SP status-att) ")"
-  PartialRange partial_range();                    ///< RFC 9394 §4
-  std::string object_id();                         ///< RFC 8474 §7: 1*255(ALPHA / DIGIT / "_" / "-")
+  FlagList flag_list();          ///< "(" flags ")"
+  FlagList flags_bare();         ///< 1*(flag SP), without parentheses
+  std::chrono::sys_days date();  ///< date-text, quoted or not
+  DateTime date_time();          ///< quoted
+  StatusItems status_items();    ///< "(" status-att *(SP status-att) ")"
+  PartialRange partial_range();  ///< RFC 9394 §4
+  std::string object_id();       ///< RFC 8474 §7: 1*255(ALPHA / DIGIT / "_" / "-")
 
  private:
   void flag_into(FlagList& out);

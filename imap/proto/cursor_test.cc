@@ -181,7 +181,8 @@ TEST(Cursor, Dates) {
   EXPECT_EQ(read("1-Feb-1994", date), "8797");
   EXPECT_EQ(read("\"01-feb-1994\"", date), "8797");
   EXPECT_EQ(read("29-Feb-2000", date), "11016");
-  for (const std::string_view bad : {"", "29-Feb-1999", "32-Jan-2000", "0-Jan-2000", "1-Foo-2000", "1-Jan-99", "1 Jan 2000", "\"1-Jan-2000", "001-Jan-2000"}) {
+  for (const std::string_view bad :
+       {"", "29-Feb-1999", "32-Jan-2000", "0-Jan-2000", "1-Foo-2000", "1-Jan-99", "1 Jan 2000", "\"1-Jan-2000", "001-Jan-2000"}) {
     EXPECT_EQ(read(bad, date).front(), '!') << bad;
   }
   const auto time = [](Cursor& in) {

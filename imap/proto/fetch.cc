@@ -82,7 +82,8 @@ void header_list(Cursor& in, FetchItem& item) {
 // section-text    = section-msgtext / "MIME", the latter only behind a part    RFC 9051 §9
 void section_text(Cursor& in, FetchItem& item) {
   const auto word = in.peek_word();
-  const auto row = std::ranges::find_if(kTexts, [word](const TextName& r) { return r.name.size() == word.size() && iequals(r.name, word); });
+  const auto row =
+      std::ranges::find_if(kTexts, [word](const TextName& r) { return r.name.size() == word.size() && iequals(r.name, word); });
   if (row == kTexts.end() || (row->text == SectionText::mime && item.part.empty())) return in.miss("section");
   in.skip(word.size());
   item.text = row->text;

@@ -27,26 +27,26 @@ struct FetchItem {
     envelope,
     flags,
     internal_date,
-    size,            ///< RFC822.SIZE
-    body,            ///< BODY: the structure without extension data
+    size,  ///< RFC822.SIZE
+    body,  ///< BODY: the structure without extension data
     body_structure,
     uid,
-    mod_seq,         ///< RFC 7162 §3.1.4
-    email_id,        ///< RFC 8474
+    mod_seq,   ///< RFC 7162 §3.1.4
+    email_id,  ///< RFC 8474
     thread_id,
-    save_date,       ///< RFC 8514
-    section,         ///< BODY[…] and BODY.PEEK[…]
-    binary,          ///< BINARY[…] and BINARY.PEEK[…] (RFC 3516)
-    binary_size,     ///< BINARY.SIZE[…]
-    rfc822,          ///< BODY[] under another name (RFC 3501)
-    rfc822_header,   ///< BODY.PEEK[HEADER] under another name
-    rfc822_text,     ///< BODY[TEXT] under another name
+    save_date,      ///< RFC 8514
+    section,        ///< BODY[…] and BODY.PEEK[…]
+    binary,         ///< BINARY[…] and BINARY.PEEK[…] (RFC 3516)
+    binary_size,    ///< BINARY.SIZE[…]
+    rfc822,         ///< BODY[] under another name (RFC 3501)
+    rfc822_header,  ///< BODY.PEEK[HEADER] under another name
+    rfc822_text,    ///< BODY[TEXT] under another name
   };
   Kind kind = Kind::flags;
-  bool peek = false;                   ///< leave \Seen alone
+  bool peek = false;  ///< leave \Seen alone
   SectionText text = SectionText::none;
-  std::vector<std::uint32_t> part;     ///< 1.2.3; empty for the message itself
-  std::vector<std::string> names;      ///< of HEADER.FIELDS, as written
+  std::vector<std::uint32_t> part;  ///< 1.2.3; empty for the message itself
+  std::vector<std::string> names;   ///< of HEADER.FIELDS, as written
   std::optional<FetchPartial> partial;
 
   /// Fetching it sets \Seen (RFC 9051 §6.4.5).
@@ -57,7 +57,7 @@ struct FetchItem {
 
 struct FetchArgs {
   SequenceSet messages;
-  std::vector<FetchItem> items;  ///< macros expanded, plain items each once; at least one
+  std::vector<FetchItem> items;                ///< macros expanded, plain items each once; at least one
   std::optional<std::uint64_t> changed_since;  ///< RFC 7162 §3.1.4.1
   bool vanished = false;                       ///< RFC 7162 §3.2.6; BAD unless QRESYNC was enabled: the session's check
   std::optional<PartialRange> partial;         ///< RFC 9394 §3.4
@@ -65,9 +65,9 @@ struct FetchArgs {
   bool has(FetchItem::Kind kind) const noexcept;
 };
 
-inline constexpr std::size_t kMaxFetchItems = 256;    ///< our own limit
-inline constexpr std::size_t kMaxSectionDepth = 64;   ///< numbers in a section; our own limit, above the MIME parser's
-inline constexpr std::size_t kMaxHeaderNames = 512;   ///< names in HEADER.FIELDS; our own limit
+inline constexpr std::size_t kMaxFetchItems = 256;   ///< our own limit
+inline constexpr std::size_t kMaxSectionDepth = 64;  ///< numbers in a section; our own limit, above the MIME parser's
+inline constexpr std::size_t kMaxHeaderNames = 512;  ///< names in HEADER.FIELDS; our own limit
 
 /// Parses what follows "FETCH".
 ///

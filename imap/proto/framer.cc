@@ -36,14 +36,10 @@ Framer::Step Framer::feed(std::string_view input) {
   std::size_t used = 0;
   for (;;) {
     switch (state_) {
-      case State::message:
-        return {used, Event::message};
-      case State::done:
-        return {used, Event::command};
-      case State::refused:
-        return {used, Event::refused};
-      case State::broken:
-        return {used, Event::broken};
+      case State::message: return {used, Event::message};
+      case State::done: return {used, Event::command};
+      case State::refused: return {used, Event::refused};
+      case State::broken: return {used, Event::broken};
       case State::literal: {
         const auto take = static_cast<std::size_t>(std::min<std::uint64_t>(wanted_, input.size() - used));
         text_.append(input.substr(used, take));
@@ -62,8 +58,8 @@ Framer::Step Framer::feed(std::string_view input) {
       case State::line: {
         const auto rest = input.substr(used);
         const auto feed_at = rest.find('\n');
-        const auto take = std::min(feed_at == std::string_view::npos ? rest.size() : feed_at + 1,
-                                   limits_.line - std::min(limits_.line, line_octets_));
+        const auto take =
+            std::min(feed_at == std::string_view::npos ? rest.size() : feed_at + 1, limits_.line - std::min(limits_.line, line_octets_));
         text_.append(rest.substr(0, take));
         used += take;
         line_octets_ += take;

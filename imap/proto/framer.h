@@ -97,14 +97,14 @@ class Framer {
 
   FramerLimits limits_;
   State state_ = State::line;
-  bool continued_ = false;         ///< behind the first message of an APPEND
-  bool append_ = false;            ///< the command is an APPEND
-  bool first_line_ = true;         ///< no line of the command is complete yet
-  std::size_t line_start_ = 0;     ///< in text_: where the present line begins
-  std::size_t line_octets_ = 0;    ///< of the command, literals excluded
+  bool continued_ = false;       ///< behind the first message of an APPEND
+  bool append_ = false;          ///< the command is an APPEND
+  bool first_line_ = true;       ///< no line of the command is complete yet
+  std::size_t line_start_ = 0;   ///< in text_: where the present line begins
+  std::size_t line_octets_ = 0;  ///< of the command, literals excluded
   std::size_t literal_octets_ = 0;
   std::size_t literal_count_ = 0;
-  std::uint64_t wanted_ = 0;       ///< octets of the present literal still to come
+  std::uint64_t wanted_ = 0;  ///< octets of the present literal still to come
   std::uint64_t skipped_ = 0;
   Literal literal_;
   std::string text_;

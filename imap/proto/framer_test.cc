@@ -46,11 +46,8 @@ class Caller {
  private:
   void on(Framer::Event event) {
     switch (event) {
-      case Framer::Event::more:
-        break;
-      case Framer::Event::go_ahead:
-        log_ += "+\n";
-        break;
+      case Framer::Event::more: break;
+      case Framer::Event::go_ahead: log_ += "+\n"; break;
       case Framer::Event::message:
         log_ += std::string("M ") + std::string(framer_.tag()) + "|" + std::string(framer_.text()) + "|" +
                 (framer_.literal().sync ? "sync" : "now") + (framer_.literal().binary ? " binary" : "") + "\n";
@@ -146,8 +143,8 @@ TEST(Framer, TakesOnlyAnnouncementsAtTheEndOfALine) {
 
 TEST(Framer, HandsOverMessagesOfAppend) {
   // RFC 9051 §6.3.12
-  check({"A003 APPEND saved-messages (\\Seen) {5+}\r\nDate:\r\n",
-         "M A003|A003 APPEND saved-messages (\\Seen) {5+}|now\n<Date:>\nE A003|\n"});
+  check(
+      {"A003 APPEND saved-messages (\\Seen) {5+}\r\nDate:\r\n", "M A003|A003 APPEND saved-messages (\\Seen) {5+}|now\n<Date:>\nE A003|\n"});
   check({"a append x {5}\r\nab\r\nc\r\nb NOOP\r\n", "M a|a append x {5}|sync\n<ab\r\nc>\nE a|\nC b|b NOOP\n"});
   // The mailbox as a literal is collected, whatever its size says about a message.
   check({"a APPEND {5+}\r\nINBOX {3+}\r\nabc\r\n", "M a|a APPEND {5+}\r\nINBOX {3+}|now\n<abc>\nE a|\n"});
@@ -164,7 +161,8 @@ TEST(Framer, HandsOverMessagesOfAppend) {
   // An APPEND without a message.
   check({"a APPEND x\r\n", "C a|a APPEND x\n"});
   // A message is not bound by the limits of literals.
-  check({"a APPEND x {30+}\r\n" + std::string(30, 'm') + "\r\n", "M a|a APPEND x {30+}|now\n<" + std::string(30, 'm') + ">\nE a|\n", kSmall});
+  check(
+      {"a APPEND x {30+}\r\n" + std::string(30, 'm') + "\r\n", "M a|a APPEND x {30+}|now\n<" + std::string(30, 'm') + ">\nE a|\n", kSmall});
 }
 
 TEST(Framer, StaysInStepWithRefusedMessages) {
@@ -186,7 +184,8 @@ TEST(Framer, BoundsLines) {
   check({long_line + " {5+}\r\nb Y\r\n\r\nc Z\r\n", "R a|Command is too long\nC c|c Z\n", kSmall});
   check({long_line + " {5}\r\nb Y\r\n", "R a|Command is too long\nC b|b Y\n", kSmall});
   // The octets of a line with a literal count together.
-  check({"a X " + std::string(20, 'x') + " {1+}\r\nl" + std::string(20, 'y') + "\r\nb Y\r\n", "R a|Command is too long\nC b|b Y\n", kSmall});
+  check(
+      {"a X " + std::string(20, 'x') + " {1+}\r\nl" + std::string(20, 'y') + "\r\nb Y\r\n", "R a|Command is too long\nC b|b Y\n", kSmall});
   // Without an end there is nothing to wait for.
   check({"a X " + std::string(200, 'x'), "B a|Command is too long\n", kSmall});
   check({long_line + " {90+}\r\n", "B a|Command is too long\n", kSmall});

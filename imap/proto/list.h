@@ -24,10 +24,10 @@ struct ListArgs {
   std::string reference;              ///< UTF-8
   std::vector<std::string> patterns;  ///< UTF-8, at least one; runs of wildcards collapsed
 
-  bool return_subscribed = false;                   ///< implied by select_subscribed
+  bool return_subscribed = false;  ///< implied by select_subscribed
   bool return_children = false;
-  bool return_special_use = false;                  ///< implied by select_special_use
-  std::optional<StatusItems> return_status;         ///< RFC 5819
+  bool return_special_use = false;           ///< implied by select_special_use
+  std::optional<StatusItems> return_status;  ///< RFC 5819
 };
 
 inline constexpr std::size_t kMaxListPatterns = 64;  ///< our own limit

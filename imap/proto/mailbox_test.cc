@@ -44,19 +44,27 @@ TEST(ModifiedUtf7, ConvertsBothWays) {
 
 TEST(ModifiedUtf7, RefusesWhatAnEncoderWouldNotWrite) {
   const std::vector<std::string> table = {
-      "&Jjo!",                   // RFC 3501 §5.1.3: no shift back
-      "&U,BTFw-&ZeVnLIqe-",      // RFC 3501 §5.1.3: superfluous shift
-      "&",  "&A", "a&", "&AOk",  // unfinished
-      "&AGE-",                   // "a" can represent itself
-      "&ACY-",                   // so can "&", as "&-"
-      "&AOk=-", "&AO k-", "&AO/k-",  // not its alphabet
-      "&AOl-",                   // padding bits that are not zero
-      "&AOkA-",                  // a superfluous sextet
-      "&AA-", "&AAA-extra&AA-",  // half a character
-      "&2D0-",                   // high surrogate alone
-      "&3gA-",                   // low surrogate alone
-      "&2D3YPQ-",                // two high ones
-      "\xC3\xA9", "a\tb", "a\x7F",
+      "&Jjo!",               // RFC 3501 §5.1.3: no shift back
+      "&U,BTFw-&ZeVnLIqe-",  // RFC 3501 §5.1.3: superfluous shift
+      "&",
+      "&A",
+      "a&",
+      "&AOk",   // unfinished
+      "&AGE-",  // "a" can represent itself
+      "&ACY-",  // so can "&", as "&-"
+      "&AOk=-",
+      "&AO k-",
+      "&AO/k-",  // not its alphabet
+      "&AOl-",   // padding bits that are not zero
+      "&AOkA-",  // a superfluous sextet
+      "&AA-",
+      "&AAA-extra&AA-",  // half a character
+      "&2D0-",           // high surrogate alone
+      "&3gA-",           // low surrogate alone
+      "&2D3YPQ-",        // two high ones
+      "\xC3\xA9",
+      "a\tb",
+      "a\x7F",
   };
   for (const auto& text : table) EXPECT_EQ(utf7_to_utf8(text), std::nullopt) << text;
   EXPECT_EQ(utf8_to_utf7("\xFF"), std::nullopt);
@@ -86,7 +94,8 @@ TEST(MailboxName, HoldsNoControls) {
 }
 
 TEST(MailboxName, InboxIsOne) {
-  const std::vector<Pair> table = {{"inbox", "INBOX"}, {"InBoX", "INBOX"}, {"inbox/a", "INBOX/a"}, {"inboxes", "inboxes"}, {"a/inbox", "a/inbox"}, {"inbo", "inbo"}};
+  const std::vector<Pair> table = {{"inbox", "INBOX"},     {"InBoX", "INBOX"},     {"inbox/a", "INBOX/a"},
+                                   {"inboxes", "inboxes"}, {"a/inbox", "a/inbox"}, {"inbo", "inbo"}};
   for (const auto& row : table) {
     auto name = row.utf7;
     canonicalise_inbox(name);
@@ -109,12 +118,29 @@ TEST(ListPattern, Matches) {
     bool matches;
   };
   constexpr Row kTable[] = {
-      {"*", "a/b/c", true},       {"%", "a", true},           {"%", "a/b", false},      {"a/%", "a/b", true},
-      {"a/%", "a", false},        {"a*", "a/b", true},        {"%/%", "a/b", true},     {"%/%", "a/b/c", false},
-      {"*c", "a/b/c", true},      {"%c", "a/b/c", false},     {"inbox", "INBOX", true}, {"iNb%", "INBOX", true},
-      {"inbox/a", "INBOX/a", true}, {"inbox/A", "INBOX/a", false}, {"in%/*", "INBOX/a/b", true}, {"a", "A", false},
-      {"", "", true},             {"", "a", false},           {"*", "", true},          {"inboxes", "INBOXES", false},
-      {"*a%b", "xaya/b", false},  {"*a%b", "x/ayb", true},    {"日*", "日本語", true},
+      {"*", "a/b/c", true},
+      {"%", "a", true},
+      {"%", "a/b", false},
+      {"a/%", "a/b", true},
+      {"a/%", "a", false},
+      {"a*", "a/b", true},
+      {"%/%", "a/b", true},
+      {"%/%", "a/b/c", false},
+      {"*c", "a/b/c", true},
+      {"%c", "a/b/c", false},
+      {"inbox", "INBOX", true},
+      {"iNb%", "INBOX", true},
+      {"inbox/a", "INBOX/a", true},
+      {"inbox/A", "INBOX/a", false},
+      {"in%/*", "INBOX/a/b", true},
+      {"a", "A", false},
+      {"", "", true},
+      {"", "a", false},
+      {"*", "", true},
+      {"inboxes", "INBOXES", false},
+      {"*a%b", "xaya/b", false},
+      {"*a%b", "x/ayb", true},
+      {"日*", "日本語", true},
   };
   for (const auto& row : kTable) EXPECT_EQ(list_matches(row.pattern, row.name), row.matches) << row.pattern << " " << row.name;
 }

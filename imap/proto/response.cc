@@ -346,7 +346,8 @@ std::optional<Kind> state_of(std::string_view word) noexcept {
     std::string_view name;
     Kind kind;
   };
-  static constexpr std::array<Row, 5> kStates{{{"OK", Kind::ok}, {"NO", Kind::no}, {"BAD", Kind::bad}, {"BYE", Kind::bye}, {"PREAUTH", Kind::preauth}}};
+  static constexpr std::array<Row, 5> kStates{
+      {{"OK", Kind::ok}, {"NO", Kind::no}, {"BAD", Kind::bad}, {"BYE", Kind::bye}, {"PREAUTH", Kind::preauth}}};
   const auto row = std::ranges::find_if(kStates, [word](const Row& r) { return iequals(r.name, word); });
   return row == kStates.end() ? std::nullopt : std::optional(row->kind);
 }

@@ -29,16 +29,16 @@ struct StatusText {
 
 /// A mailbox name from a server.
 struct WireName {
-  std::string wire;                  ///< as sent (quoting undone): what the server understands
-  std::optional<std::string> utf8;   ///< decoded; nullopt where it is neither modified UTF-7 nor UTF-8
+  std::string wire;                 ///< as sent (quoting undone): what the server understands
+  std::optional<std::string> utf8;  ///< decoded; nullopt where it is neither modified UTF-7 nor UTF-8
 };
 
 struct ListedMailbox {
   bool lsub = false;
-  std::vector<std::string> attributes;   ///< "\HasChildren", as sent
-  std::optional<char> separator;         ///< nullopt for NIL: a flat name
+  std::vector<std::string> attributes;  ///< "\HasChildren", as sent
+  std::optional<char> separator;        ///< nullopt for NIL: a flat name
   WireName name;
-  std::vector<std::string> child_info;   ///< RFC 5258 §3.5
+  std::vector<std::string> child_info;  ///< RFC 5258 §3.5
   std::optional<WireName> old_name;
   bool has_attribute(std::string_view attribute) const noexcept;  ///< without regard to case
 };
@@ -79,9 +79,9 @@ struct Octets {
 };
 
 struct FetchedSection {
-  std::string name;                      ///< "BODY[1.HEADER]", "RFC822", "BINARY[2]": as sent, the partial's origin excluded
-  std::optional<std::uint64_t> origin;   ///< "<0>"
-  std::optional<Octets> octets;          ///< nullopt for NIL
+  std::string name;                     ///< "BODY[1.HEADER]", "RFC822", "BINARY[2]": as sent, the partial's origin excluded
+  std::optional<std::uint64_t> origin;  ///< "<0>"
+  std::optional<Octets> octets;         ///< nullopt for NIL
 };
 
 struct FetchResult {
@@ -128,12 +128,12 @@ struct Response {
     search,
     esearch,
     namespaces,
-    exists,      ///< number
-    recent,      ///< number
-    expunge,     ///< number
+    exists,   ///< number
+    recent,   ///< number
+    expunge,  ///< number
     fetch,
     vanished,
-    id,          ///< fields
+    id,  ///< fields
     quota,
     quota_root,  ///< words: mailbox as sent, then the roots
     other,       ///< untagged data that we don't know: std::string, the text behind "* "

@@ -19,12 +19,9 @@ ResponseFramer::Step ResponseFramer::feed(std::string_view input) {
   std::size_t used = 0;
   for (;;) {
     switch (state_) {
-      case State::outside:
-        return {used, Event::literal};
-      case State::done:
-        return {used, Event::response};
-      case State::broken:
-        return {used, Event::broken};
+      case State::outside: return {used, Event::literal};
+      case State::done: return {used, Event::response};
+      case State::broken: return {used, Event::broken};
       case State::literal: {
         const auto take = static_cast<std::size_t>(std::min<std::uint64_t>(wanted_, input.size() - used));
         text_.append(input.substr(used, take));
@@ -38,7 +35,8 @@ ResponseFramer::Step ResponseFramer::feed(std::string_view input) {
       case State::line: {
         const auto rest = input.substr(used);
         const auto end = rest.find('\n');
-        const auto take = std::min(end == std::string_view::npos ? rest.size() : end + 1, limits_.text - std::min(limits_.text, text_.size()));
+        const auto take =
+            std::min(end == std::string_view::npos ? rest.size() : end + 1, limits_.text - std::min(limits_.text, text_.size()));
         text_.append(rest.substr(0, take));
         used += take;
         if (end != std::string_view::npos && take == end + 1) {

@@ -16,7 +16,9 @@ constexpr std::string_view kWordEnds = " ()\"\r\n";
 
 }  // namespace
 
-std::unexpected<Error> ResponseReader::error() const { return fail(Fault::syntax, std::string("expected ").append(ok() ? "something else" : expected_)); }
+std::unexpected<Error> ResponseReader::error() const {
+  return fail(Fault::syntax, std::string("expected ").append(ok() ? "something else" : expected_));
+}
 
 void ResponseReader::miss(const char* expected) noexcept {
   if (ok()) expected_ = expected;

@@ -16,9 +16,9 @@ namespace {
 using namespace std::string_literals;
 using Kind = Response::Kind;
 
-constexpr std::string_view kKinds[] = {"+",        "ok",     "no",     "bad",        "bye",    "preauth", "capability", "enabled",
-                                       "flags",    "list",   "status", "search",     "esearch", "namespace", "exists",   "recent",
-                                       "expunge",  "fetch",  "vanished", "id",       "quota",  "quotaroot", "other"};
+constexpr std::string_view kKinds[] = {"+",       "ok",    "no",       "bad",    "bye",     "preauth",   "capability", "enabled",
+                                       "flags",   "list",  "status",   "search", "esearch", "namespace", "exists",     "recent",
+                                       "expunge", "fetch", "vanished", "id",     "quota",   "quotaroot", "other"};
 
 std::string text_of(const std::vector<std::string>& words) {
   std::string out;
@@ -39,7 +39,8 @@ struct Show {
   }
   std::string operator()(const Response::Words& words) const { return text_of(words); }
   std::string operator()(const ListedMailbox& m) const {
-    auto out = (m.lsub ? " lsub" : "") + text_of(m.attributes) + " " + (m.separator ? std::string(1, *m.separator) : "NIL") + " " + text_of(m.name);
+    auto out = (m.lsub ? " lsub" : "") + text_of(m.attributes) + " " + (m.separator ? std::string(1, *m.separator) : "NIL") + " " +
+               text_of(m.name);
     if (!m.child_info.empty()) out += " children" + text_of(m.child_info);
     if (m.old_name) out += " was " + text_of(*m.old_name);
     return out;
@@ -101,7 +102,8 @@ struct Show {
 std::string parse(std::string_view text, std::size_t literals = 0) {
   const auto found = parse_response(text, literals);
   if (!found) return testing::outcome(found);
-  return (found->tag.empty() ? "" : found->tag + " ") + std::string(kKinds[static_cast<std::size_t>(found->kind)]) + std::visit(Show{}, found->data);
+  return (found->tag.empty() ? "" : found->tag + " ") + std::string(kKinds[static_cast<std::size_t>(found->kind)]) +
+         std::visit(Show{}, found->data);
 }
 
 struct Row {
@@ -157,7 +159,8 @@ TEST(Response, Mailboxes) {
        "status foo=foo MESSAGES=1 id=F2212ea87-6097-4256-9d51-71338625"},
       {"* STATUS a b c (MESSAGES 1)", "status a b c=a b c MESSAGES=1"},
       {"* STATUS \"a\" ()", "status a=a"},
-      {"* NAMESPACE ((\"\" \"/\")(\"#mh/\" \"/\" \"X-PARAM\" (\"FLAG1\"))) NIL ((\"Public/\" NIL))", "namespace | ''/ '#mh/'/ | | 'Public/'NIL"},
+      {"* NAMESPACE ((\"\" \"/\")(\"#mh/\" \"/\" \"X-PARAM\" (\"FLAG1\"))) NIL ((\"Public/\" NIL))",
+       "namespace | ''/ '#mh/'/ | | 'Public/'NIL"},
       {"* NAMESPACE NIL NIL NIL", "namespace | | |"},
       {"* QUOTA \"\" (STORAGE 10 512)", "quota '' STORAGE 10/512"},
       {"* QUOTAROOT INBOX \"a b\"", "quotaroot INBOX a b"},
@@ -172,15 +175,18 @@ TEST(Response, Messages) {
       {"* 18 EXISTS", "exists 18"},
       {"* 2 RECENT", "recent 2"},
       {"* 44 EXPUNGE", "expunge 44"},
-      {"* 12 FETCH (FLAGS (\\Seen) INTERNALDATE \"17-Jul-1996 02:44:25 -0700\" RFC822.SIZE 4286)", "fetch 12 flags( \\Seen ) date 837596665 size 4286"},
+      {"* 12 FETCH (FLAGS (\\Seen) INTERNALDATE \"17-Jul-1996 02:44:25 -0700\" RFC822.SIZE 4286)",
+       "fetch 12 flags( \\Seen ) date 837596665 size 4286"},
       {"* 1 FETCH (UID 5 MODSEQ (6) EMAILID (M6) THREADID NIL)", "fetch 1 uid 5 modseq 6 email M6"},
       {"* 1 FETCH (BODY[HEADER.FIELDS (\"A\" \"] B\")]<0> {2}\r\nxy UID 7)", "fetch 1 uid 7 BODY[HEADER.FIELDS (\"A\" \"] B\")]<0>='xy'"},
-      {"* 1 FETCH (RFC822 \"a\\\"b\" BODY[TEXT] NIL BINARY[1] ~{2}\r\n\0\1 BINARY.SIZE[1] 9)"s, "fetch 1 RFC822='a\"b' BODY[TEXT]=NIL BINARY[1]='\0\1' {BINARY.SIZE[1] 9}"s},
+      {"* 1 FETCH (RFC822 \"a\\\"b\" BODY[TEXT] NIL BINARY[1] ~{2}\r\n\0\1 BINARY.SIZE[1] 9)"s,
+       "fetch 1 RFC822='a\"b' BODY[TEXT]=NIL BINARY[1]='\0\1' {BINARY.SIZE[1] 9}"s},
       {"* 1 FETCH (ENVELOPE (NIL \"a)b\" ((NIL NIL {3}\r\n(\"\" \"h\"))) X-GM-LABELS (\"\\\\Sent\" x) UID 3)",
        "fetch 1 uid 3 {ENVELOPE (NIL \"a)b\" ((NIL NIL {3}\r\n(\"\" \"h\")))} {X-GM-LABELS (\"\\\\Sent\" x)}"},
-      {"* 70 FETCH (MODSEQ (-1) FLAGS (\\Recent \\Seen) UID 680)", "fetch 70 uid 680 flags( \\Recent \\Seen )"},                    // Zoho
-      {"* 9 FETCH (UID 14942 (ENVELOPE (NIL)) BODYSTRUCTURE (\"TEXT\"))", "fetch 9 uid 14942 {ENVELOPE (NIL)} {BODYSTRUCTURE (\"TEXT\")}"},  // Domino
-      {"* 1 FETCH (UID 3016 BODY[2] )", "fetch 1 uid 3016 BODY[2]=NIL"},                                                          // Yandex
+      {"* 70 FETCH (MODSEQ (-1) FLAGS (\\Recent \\Seen) UID 680)", "fetch 70 uid 680 flags( \\Recent \\Seen )"},  // Zoho
+      {"* 9 FETCH (UID 14942 (ENVELOPE (NIL)) BODYSTRUCTURE (\"TEXT\"))",
+       "fetch 9 uid 14942 {ENVELOPE (NIL)} {BODYSTRUCTURE (\"TEXT\")}"},  // Domino
+      {"* 1 FETCH (UID 3016 BODY[2] )", "fetch 1 uid 3016 BODY[2]=NIL"},  // Yandex
       {"* 1 FETCH (FLAGS () INTERNALDATE \"1-Jan-2000 00:00:00 +0000\")", "fetch 1 flags( ) date 946684800"},
       {"* 1 FETCH (FLAGS (a]b \xC3\xA9) INTERNALDATE \"yesterday\")", "fetch 1 flags( a]b \xC3\xA9 )"},
       {"* VANISHED (EARLIER) 41,43:116,118", "vanished earlier 41,43:116,118"},
@@ -219,8 +225,8 @@ TEST(Response, CopyUidPairs) {
     if (!found) return testing::outcome(found);
     auto out = std::to_string(found->uid_validity);
     for (std::size_t i = 0; i < found->from.size(); ++i) {
-      out += " " + std::to_string(found->from[i].first) + ":" + std::to_string(found->from[i].last) + ">" + std::to_string(found->to[i].first) + ":" +
-             std::to_string(found->to[i].last);
+      out += " " + std::to_string(found->from[i].first) + ":" + std::to_string(found->from[i].last) + ">" +
+             std::to_string(found->to[i].first) + ":" + std::to_string(found->to[i].last);
     }
     return out;
   };
@@ -264,8 +270,7 @@ std::string frame(std::string_view input, std::size_t piece, ResponseLimits limi
           log.append(framer.text()).append("|");
           framer.next();
           break;
-        case ResponseFramer::Event::broken:
-          return log + "broken";
+        case ResponseFramer::Event::broken: return log + "broken";
       }
     }
   }

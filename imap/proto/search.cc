@@ -15,7 +15,21 @@ namespace {
 using Kind = SearchKey::Kind;
 
 /// What stands behind a key's name.
-enum class Argument : std::uint8_t { none, astring, keyword, date, number64, seconds, set, header, object_id, mod_seq, negation, either, recent_unseen };
+enum class Argument : std::uint8_t {
+  none,
+  astring,
+  keyword,
+  date,
+  number64,
+  seconds,
+  set,
+  header,
+  object_id,
+  mod_seq,
+  negation,
+  either,
+  recent_unseen
+};
 
 struct Row {
   std::string_view name;
@@ -168,45 +182,26 @@ class Parser {
     if (row.argument == Argument::none) return;
     in_.sp();
     switch (row.argument) {
-      case Argument::astring:
-        found.text = text();
-        break;
-      case Argument::keyword:
-        found.text = in_.atom();
-        break;
-      case Argument::date:
-        found.date = in_.date();
-        break;
-      case Argument::number64:
-        found.number = in_.number64();
-        break;
-      case Argument::seconds:
-        found.number = in_.nz_number();
-        break;
-      case Argument::set:
-        found.set = in_.sequence_set();
-        break;
+      case Argument::astring: found.text = text(); break;
+      case Argument::keyword: found.text = in_.atom(); break;
+      case Argument::date: found.date = in_.date(); break;
+      case Argument::number64: found.number = in_.number64(); break;
+      case Argument::seconds: found.number = in_.nz_number(); break;
+      case Argument::set: found.set = in_.sequence_set(); break;
       case Argument::header:
         found.name = in_.astring();
         in_.sp();
         found.text = text();
         break;
-      case Argument::object_id:
-        found.text = in_.object_id();
-        break;
-      case Argument::mod_seq:
-        mod_seq(found);
-        break;
+      case Argument::object_id: found.text = in_.object_id(); break;
+      case Argument::mod_seq: mod_seq(found); break;
       case Argument::negation:
         found = key(depth + 1);
         found.negated = !found.negated;
         break;
-      case Argument::either:
-        either(found, depth);
-        break;
+      case Argument::either: either(found, depth); break;
       case Argument::none:
-      case Argument::recent_unseen:
-        break;
+      case Argument::recent_unseen: break;
     }
   }
 

@@ -13,10 +13,10 @@ namespace {
 
 using Kind = SearchKey::Kind;
 
-constexpr std::string_view kNames[] = {"all",        "and",        "or",       "seq",         "uid",     "flag",        "recent",  "keyword",
-                                       "header",     "body",       "text",     "larger",      "smaller", "before",      "on",      "since",
-                                       "sentbefore", "senton",     "sentsince", "savedbefore", "savedon", "savedsince", "savedate", "older",
-                                       "younger",    "modseq",     "emailid",  "threadid"};
+constexpr std::string_view kNames[] = {"all",        "and",      "or",         "seq",     "uid",       "flag",        "recent",
+                                       "keyword",    "header",   "body",       "text",    "larger",    "smaller",     "before",
+                                       "on",         "since",    "sentbefore", "senton",  "sentsince", "savedbefore", "savedon",
+                                       "savedsince", "savedate", "older",      "younger", "modseq",    "emailid",     "threadid"};
 
 std::string text_of(const SearchKey& key) {
   std::string out = key.negated ? "!" : "";
@@ -76,8 +76,8 @@ TEST(Search, Keys) {
        "and(before@10957 on@10958 sentbefore@10957 senton@10957 sentsince@10957)"},
       {" SAVEDBEFORE 1-Jan-2000 SAVEDON 1-Jan-2000 SAVEDSINCE 1-Jan-2000 SAVEDATESUPPORTED",
        "and(savedbefore@10957 savedon@10957 savedsince@10957 savedate)"},
-      {" UNSEEN YOUNGER 259200 OLDER 5", "and(!flag=1 younger=259200 older=5)"},           // RFC 5032 §4
-      {" MODSEQ \"/flags/\\\\draft\" all 620162338", "modseq=620162338"},                  // RFC 7162 §3.1.5
+      {" UNSEEN YOUNGER 259200 OLDER 5", "and(!flag=1 younger=259200 older=5)"},  // RFC 5032 §4
+      {" MODSEQ \"/flags/\\\\draft\" all 620162338", "modseq=620162338"},         // RFC 7162 §3.1.5
       {" MODSEQ 620162338", "modseq=620162338"},
       {" EMAILID M6d99ac3275bb4e THREADID T64b478a75b7ea9", "and(emailid'M6d99ac3275bb4e' threadid'T64b478a75b7ea9')"},  // RFC 8474 §6
       {" CHARSET UTF-8 SUBJECT {2}\r\né", "header:Subject'é'"},
@@ -113,7 +113,8 @@ std::string returns(std::string_view text) {
   if (r.all) out += " all";
   if (r.count) out += " count";
   if (r.save) out += " save";
-  if (r.partial) out += (r.partial->from_end ? " partial-" : " partial ") + std::to_string(r.partial->first) + ":" + std::to_string(r.partial->last);
+  if (r.partial)
+    out += (r.partial->from_end ? " partial-" : " partial ") + std::to_string(r.partial->first) + ":" + std::to_string(r.partial->last);
   return out;
 }
 

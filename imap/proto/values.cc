@@ -18,7 +18,11 @@ struct Named {
 };
 
 constexpr std::array<Named<SystemFlag>, 5> kSystemFlagNames{{
-    {"\\Seen", kSeen}, {"\\Answered", kAnswered}, {"\\Flagged", kFlagged}, {"\\Deleted", kDeleted}, {"\\Draft", kDraft},
+    {"\\Seen", kSeen},
+    {"\\Answered", kAnswered},
+    {"\\Flagged", kFlagged},
+    {"\\Deleted", kDeleted},
+    {"\\Draft", kDraft},
 }};
 
 constexpr std::array<Named<SpecialUse>, 8> kSpecialUseNames{{

@@ -64,8 +64,8 @@ inline constexpr std::uint8_t kAllSystemFlags = 31;
 
 /// Flags of a STORE or an APPEND.
 struct FlagList {
-  std::uint8_t system = 0;             ///< SystemFlag bits
-  std::vector<std::string> keywords;   ///< as written, each once (compared without regard to case, RFC 9051 §2.3.2)
+  std::uint8_t system = 0;            ///< SystemFlag bits
+  std::vector<std::string> keywords;  ///< as written, each once (compared without regard to case, RFC 9051 §2.3.2)
   bool empty() const noexcept { return system == 0 && keywords.empty(); }
   friend bool operator==(const FlagList&, const FlagList&) = default;
 };
@@ -112,15 +112,15 @@ std::string_view name_of(SpecialUse use) noexcept;
 /// `status-att` as bits.
 enum StatusItem : std::uint16_t {
   kStatusMessages = 1,
-  kStatusRecent = 2,           ///< RFC 3501 only
+  kStatusRecent = 2,  ///< RFC 3501 only
   kStatusUidNext = 4,
   kStatusUidValidity = 8,
   kStatusUnseen = 16,
-  kStatusDeleted = 32,         ///< RFC 9051, RFC 9208 §3.1.4
-  kStatusSize = 64,            ///< RFC 8438
-  kStatusHighestModSeq = 128,  ///< RFC 7162 §3.1.7; asking for it enables CONDSTORE
-  kStatusMailboxId = 256,      ///< RFC 8474 §4.3
-  kStatusAppendLimit = 512,    ///< RFC 7889 §3
+  kStatusDeleted = 32,           ///< RFC 9051, RFC 9208 §3.1.4
+  kStatusSize = 64,              ///< RFC 8438
+  kStatusHighestModSeq = 128,    ///< RFC 7162 §3.1.7; asking for it enables CONDSTORE
+  kStatusMailboxId = 256,        ///< RFC 8474 §4.3
+  kStatusAppendLimit = 512,      ///< RFC 7889 §3
   kStatusDeletedStorage = 1024,  ///< RFC 9208 §5.3: octets of messages marked \Deleted
 };
 using StatusItems = std::uint16_t;
@@ -134,7 +134,7 @@ inline constexpr std::uint64_t kMaxNumber64 = 0x7FFF'FFFF'FFFF'FFFF;
 struct PartialRange {
   std::uint32_t first = 1;  ///< first <= last
   std::uint32_t last = 1;
-  bool from_end = false;    ///< written with minus signs
+  bool from_end = false;  ///< written with minus signs
   friend bool operator==(const PartialRange&, const PartialRange&) = default;
 };
 

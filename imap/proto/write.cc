@@ -95,16 +95,11 @@ struct Answer {
 // RFC 9051 §7.1, RFC 5530 §3
 constexpr Answer answer_to(Fault fault) noexcept {
   switch (fault) {
-    case Fault::syntax:
-      return {"BAD", "", "Syntax error"};
-    case Fault::refused:
-      return {"NO", "", "Refused"};
-    case Fault::temporary:
-      return {"NO", "UNAVAILABLE", "Try again later"};
-    case Fault::corrupt:
-      return {"NO", "SERVERBUG", "Internal error"};
-    case Fault::closed:
-      break;
+    case Fault::syntax: return {"BAD", "", "Syntax error"};
+    case Fault::refused: return {"NO", "", "Refused"};
+    case Fault::temporary: return {"NO", "UNAVAILABLE", "Try again later"};
+    case Fault::corrupt: return {"NO", "SERVERBUG", "Internal error"};
+    case Fault::closed: break;
   }
   return {};
 }
@@ -142,9 +137,7 @@ void append_string(std::string& out, std::string_view text, Dialect dialect) {
       }
       out += '"';
       break;
-    case Form::literal:
-      append_literal(out, text);
-      break;
+    case Form::literal: append_literal(out, text); break;
   }
 }
 

@@ -52,12 +52,12 @@ void append_count(std::string& out, std::uint64_t number, std::string_view name)
 
 /// `* LIST (attributes) "/" name [extended]` (RFC 9051 §7.3.1).
 struct ListLine {
-  std::string_view name{};                          ///< UTF-8
-  std::span<const std::string_view> attributes{};   ///< "\HasChildren", …
+  std::string_view name{};                         ///< UTF-8
+  std::span<const std::string_view> attributes{};  ///< "\HasChildren", …
   bool lsub = false;
   /// CHILDINFO selection options that a child below matched ("SUBSCRIBED"); RFC 5258 §3.5.
   std::span<const std::string_view> child_info{};
-  std::optional<std::string_view> old_name{};       ///< OLDNAME, UTF-8 (RFC 9051 §6.3.9.7)
+  std::optional<std::string_view> old_name{};  ///< OLDNAME, UTF-8 (RFC 9051 §6.3.9.7)
 };
 void append_list(std::string& out, const ListLine& line, Dialect dialect);
 
@@ -89,7 +89,7 @@ struct Esearch {
   std::optional<std::uint32_t> max{};
   const NumberSet* all = nullptr;
   std::optional<std::uint64_t> count{};
-  std::optional<PartialRange> partial{};       ///< as asked; with partial_found
+  std::optional<PartialRange> partial{};     ///< as asked; with partial_found
   const NumberSet* partial_found = nullptr;  ///< nullptr or empty: NIL (RFC 9394 §3.1)
   std::optional<std::uint64_t> mod_seq{};
 };

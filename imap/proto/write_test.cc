@@ -23,7 +23,8 @@ std::string written(F&& write) {
 TEST(Write, RepliesForErrors) {
   EXPECT_EQ(reply_for("a1", {Fault::syntax, {}, "expected nz-number", "x"}), "a1 BAD expected nz-number\r\n");
   EXPECT_EQ(reply_for("a1", {Fault::refused, "TRYCREATE", "No such mailbox", {}}), "a1 NO [TRYCREATE] No such mailbox\r\n");
-  EXPECT_EQ(reply_for("a1", {Fault::refused, "BADCHARSET (US-ASCII UTF-8)", "Unknown", {}}), "a1 NO [BADCHARSET (US-ASCII UTF-8)] Unknown\r\n");
+  EXPECT_EQ(reply_for("a1", {Fault::refused, "BADCHARSET (US-ASCII UTF-8)", "Unknown", {}}),
+            "a1 NO [BADCHARSET (US-ASCII UTF-8)] Unknown\r\n");
   EXPECT_EQ(reply_for("a1", {Fault::temporary, {}, "Disk is full", "/var/x"}), "a1 NO [UNAVAILABLE] Disk is full\r\n");
   EXPECT_EQ(reply_for("a1", {Fault::corrupt, {}, {}, "bad record"}), "a1 NO [SERVERBUG] Internal error\r\n");
   EXPECT_EQ(reply_for("*", {Fault::syntax, "CLIENTBUG", {}, {}}), "* BAD [CLIENTBUG] Syntax error\r\n");
@@ -67,7 +68,9 @@ TEST(Write, Strings) {
 }
 
 TEST(Write, Mailboxes) {
-  const auto name = [](std::string_view text, bool utf8) { return written([&](std::string& out) { append_mailbox(out, text, {.utf8 = utf8}); }); };
+  const auto name = [](std::string_view text, bool utf8) {
+    return written([&](std::string& out) { append_mailbox(out, text, {.utf8 = utf8}); });
+  };
   EXPECT_EQ(name("INBOX", false), "INBOX");
   EXPECT_EQ(name("Sent Items", false), "\"Sent Items\"");
   EXPECT_EQ(name("Entwürfe", false), "Entw&APw-rfe");
@@ -82,7 +85,9 @@ TEST(Write, FlagsAndDates) {
   EXPECT_EQ(written([&](std::string& out) { append_flags(out, 31, keywords, true); }),
             "(\\Seen \\Answered \\Flagged \\Deleted \\Draft \\Recent $Junk x)");
   EXPECT_EQ(written([](std::string& out) { append_flags(out, 0, std::span<const std::string>{}); }), "()");
-  const auto date = [](std::int64_t seconds, std::int16_t zone) { return written([&](std::string& out) { append_date_time(out, {seconds, zone}); }); };
+  const auto date = [](std::int64_t seconds, std::int16_t zone) {
+    return written([&](std::string& out) { append_date_time(out, {seconds, zone}); });
+  };
   EXPECT_EQ(date(837596665, -420), "\"17-Jul-1996 02:44:25 -0700\"");
   EXPECT_EQ(date(760686745, -480), "\" 7-Feb-1994 21:52:25 -0800\"");
   EXPECT_EQ(date(0, 330), "\" 1-Jan-1970 05:30:00 +0530\"");
@@ -153,7 +158,8 @@ TEST(Write, UidPlusCodes) {
   const std::vector<std::uint32_t> from = {304, 319, 320, 318};
   const std::vector<std::uint32_t> to = {3956, 3957, 3958, 3959};
   EXPECT_EQ(written([&](std::string& out) { append_copyuid(out, 38505, from, to); }), "[COPYUID 38505 304,319:320,318 3956:3959] ");
-  EXPECT_EQ(written([&](std::string& out) { append_appenduid(out, 38505, NumberSet(NumberRange{3955, 3956})); }), "[APPENDUID 38505 3955:3956] ");
+  EXPECT_EQ(written([&](std::string& out) { append_appenduid(out, 38505, NumberSet(NumberRange{3955, 3956})); }),
+            "[APPENDUID 38505 3955:3956] ");
 }
 
 }  // namespace

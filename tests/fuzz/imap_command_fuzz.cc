@@ -121,7 +121,8 @@ void check_select(std::string_view rest, Dialect dialect) {
   const auto args = parse_select(rest, dialect);
   if (!accepted(args)) return;
   check_mailbox(args->mailbox, dialect);
-  if (args->qresync && args->qresync->seq_match) check(args->qresync->seq_match->sequences.count() == args->qresync->seq_match->uids.count());
+  if (args->qresync && args->qresync->seq_match)
+    check(args->qresync->seq_match->sequences.count() == args->qresync->seq_match->uids.count());
 }
 
 template <class T>
@@ -153,61 +154,42 @@ void check_copy(std::string_view rest, Dialect dialect) {
 void check_arguments(const Tagged& command, Dialect dialect) {
   const auto rest = command.rest;
   switch (command.command) {
-    case Command::append:
-      return check_append(rest, dialect);
+    case Command::append: return check_append(rest, dialect);
     case Command::authenticate:
       accepted(parse_authenticate(rest));
       accepted(parse_sasl_response(rest));
       return;
     case Command::copy:
-    case Command::move:
-      return check_copy(rest, dialect);
-    case Command::create:
-      return check_name_only(parse_create(rest, dialect), dialect);
+    case Command::move: return check_copy(rest, dialect);
+    case Command::create: return check_name_only(parse_create(rest, dialect), dialect);
     case Command::delete_:
     case Command::subscribe:
     case Command::unsubscribe:
-    case Command::get_quota_root:
-      return check_name_only(parse_mailbox(rest, dialect), dialect);
+    case Command::get_quota_root: return check_name_only(parse_mailbox(rest, dialect), dialect);
     case Command::enable:
       if (const auto args = parse_enable(rest); accepted(args)) check(!args->capabilities.empty());
       return;
     case Command::select:
-    case Command::examine:
-      return check_select(rest, dialect);
+    case Command::examine: return check_select(rest, dialect);
     case Command::expunge:
       if (const auto args = parse_uid_expunge(rest); accepted(args)) check_set(args->uids);
       return;
-    case Command::fetch:
-      return check_fetch(rest, command.uid, dialect);
-    case Command::get_quota:
-      accepted(parse_get_quota(rest, dialect));
-      return;
-    case Command::id:
-      accepted(parse_id(rest, dialect));
-      return;
-    case Command::list:
-      return check_list(rest, dialect);
-    case Command::lsub:
-      accepted(parse_lsub(rest, dialect));
-      return;
-    case Command::login:
-      accepted(parse_login(rest, dialect));
-      return;
-    case Command::rename:
-      return check_two_names(rest, dialect);
-    case Command::search:
-      return check_search(rest, dialect);
+    case Command::fetch: return check_fetch(rest, command.uid, dialect);
+    case Command::get_quota: accepted(parse_get_quota(rest, dialect)); return;
+    case Command::id: accepted(parse_id(rest, dialect)); return;
+    case Command::list: return check_list(rest, dialect);
+    case Command::lsub: accepted(parse_lsub(rest, dialect)); return;
+    case Command::login: accepted(parse_login(rest, dialect)); return;
+    case Command::rename: return check_two_names(rest, dialect);
+    case Command::search: return check_search(rest, dialect);
     case Command::status:
       if (const auto args = parse_status(rest, dialect); accepted(args)) {
         check_mailbox(args->mailbox, dialect);
         check(args->items != 0);
       }
       return;
-    case Command::store:
-      return check_store(rest, dialect);
-    default:
-      accepted(parse_nothing(rest));
+    case Command::store: return check_store(rest, dialect);
+    default: accepted(parse_nothing(rest));
   }
 }
 

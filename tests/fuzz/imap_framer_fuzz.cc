@@ -50,8 +50,7 @@ Play play(std::string_view input, std::size_t piece, unsigned choices) {
       out.log.append(framer.tag()).append("|").append(framer.error().text).append("|");
       switch (event) {
         case Framer::Event::more:
-        case Framer::Event::go_ahead:
-          break;
+        case Framer::Event::go_ahead: break;
         case Framer::Event::message: {
           out.log.append(framer.text());
           const bool refuse = (choices & 1U) != 0 || framer.literal().size > 1000;
@@ -74,9 +73,7 @@ Play play(std::string_view input, std::size_t piece, unsigned choices) {
           if (framer.error().text.empty()) std::abort();
           framer.next();
           break;
-        case Framer::Event::broken:
-          out.broken = true;
-          return out;
+        case Framer::Event::broken: out.broken = true; return out;
       }
     }
   }
