@@ -1,14 +1,14 @@
 // The streams that tests of sessions stand on.
 #include "net/memory_stream.h"
 
+#include "net/test_support.h"
+
 #include <gtest/gtest.h>
 
 namespace relais::net {
 namespace {
 
 using namespace std::chrono_literals;
-
-constexpr auto kSoon = 30s;
 
 // Greets, answers each line with its length, says bye to "quit" and at the end.
 asio::awaitable<void> counter(std::unique_ptr<Connection> connection) {

@@ -1,4 +1,4 @@
-// Certificates made on the spot for tests.
+// Servers, clients and certificates made on the spot for tests.
 #include "net/test_support.h"
 
 #include "base/check.h"
@@ -31,6 +31,42 @@ void write_pem(const std::string& path, Write write) {
 }
 
 }  // namespace
+
+TestServer::TestServer(SessionStarter starter, ListenerOptions options, unsigned threads) : loops(threads) {
+  options.name = "test";
+  options.address = "127.0.0.1";
+  auto opened = Listener::open(loops, std::move(options), std::move(starter));
+  if (!opened) throw std::runtime_error(opened.error().text);
+  listener = std::move(*opened);
+  loops.start();
+  listener->start();
+}
+
+Task<std::string> read_exactly(Connection& connection, std::size_t n) {
+  std::string got;
+  while (got.size() < n) {
+    if (connection.buffered().empty()) RELAIS_CO_TRY_VOID(co_await connection.fill(in(kSoon), Awaiting::data));
+    const auto piece = connection.buffered().substr(0, n - got.size());
+    got.append(piece);
+    connection.consume(piece.size());
+  }
+  co_return got;
+}
+
+asio::awaitable<std::string> read_all(Connection& connection) {
+  std::string got;
+  do {
+    got.append(connection.buffered());
+    connection.consume(connection.buffered().size());
+  } while (co_await connection.fill(in(kSoon), Awaiting::data));
+  co_return got;
+}
+
+Task<std::string> exchange(Connection& connection, std::string text) {
+  connection.queue(text);
+  RELAIS_CO_TRY_VOID(co_await connection.flush(in(kSoon)));
+  co_return co_await read_exactly(connection, text.size());
+}
 
 TestCertificate::TestCertificate(std::vector<std::string> names) {
   std::string pattern = (std::filesystem::temp_directory_path() / "relais-cert-XXXXXX").string();
