@@ -260,7 +260,7 @@ std::string render_defaults(const Schema& schema) {
 }
 
 std::string render_markdown(const Schema& schema) {
-  std::string out = "# Configuration\n\nMade from the program by `relais config markdown`: do not edit. The file is TOML; an unknown key is an error.\n";
+  std::string out = "# Configuration\n\nMade from the schema in the program: change it there. The file is TOML; an unknown key is an error.\n";
   const auto cell = [&out](std::string_view text) {
     for (const char c : text) out.append(c == '|' ? "\\|" : std::string_view(&c, 1));
     out += " | ";
