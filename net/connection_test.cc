@@ -327,6 +327,7 @@ TEST(Shutdown, ClosesWhatOutlastsTheLimit) {
 TEST(Listener, RefusesBeyondTheLimitWithItsReply) {
   ListenerOptions options;
   options.max_per_address = 1;
+  options.limit_loopback = true;
   options.busy_reply = "421 too many\r\n";
   TestServer server(echo, options);
   auto body = [&](Connection& first) -> asio::awaitable<std::string> {
