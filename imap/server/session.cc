@@ -156,7 +156,7 @@ net::Task<void> Session::execute(Framer::Event event) {
   if (!done && done.error().fault == Fault::closed) co_return fail(std::move(done).error());
   framer_.next();
   const bool bad = !done && done.error().fault == Fault::syntax;
-  if (selected_ && !bad) {
+  if (selected_ && !bad && state_ != State::logout) {
     const bool expunges = (row.flags & (command.uid ? kUidMayExpunge : kMayExpunge)) != 0;
     if (has_news(expunges)) RELAIS_CO_TRY_VOID(co_await sync(expunges));
     if (state_ == State::logout) co_return Result<void>{};
@@ -185,7 +185,11 @@ void Session::reply_unread(Framer::Event event, const Error& error) {
 void Session::reply_error(std::string_view tag, const Error& error) {
   if (error.fault == Fault::temporary) log_.event(log::Level::warning, "refused", {{"code", error.code}, {"reason", error.text}, {"detail", error.detail}});
   if (error.fault == Fault::corrupt) log_.event(log::Level::error, "corrupt", {{"code", error.code}, {"reason", error.text}, {"detail", error.detail}});
-  out() += reply_for(tag, error);
+  if (error.fault == Fault::temporary) {
+    out() += reply_for(tag, {error.fault, "UNAVAILABLE", error.text, ""});  // the storage's codes are not IMAP's
+  } else {
+    out() += reply_for(tag, error);
+  }
   if (error.fault == Fault::syntax) count_bad();
 }
 
