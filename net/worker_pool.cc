@@ -26,7 +26,8 @@ struct Job {
   asio::any_io_executor executor;  ///< keeps the caller's context from running out of work meanwhile
 
   void resume(Result<void> result) && {
-    auto to = executor;
+    // Once the function is posted the caller may be done, and its context gone: what is left here must not count as work of it.
+    const auto to = asio::prefer(executor, asio::execution::outstanding_work.untracked);
     asio::post(to, [keep = std::move(executor), handler_ = std::move(handler), result_ = std::move(result)]() mutable {
       std::move(handler_)(std::move(result_));
     });
