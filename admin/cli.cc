@@ -289,7 +289,8 @@ class CommandLine {
       }
       app = next;
     }
-    std::cout << app->help();
+    // Not app->help(): that would show the help of the command that was parsed, `help` itself.
+    std::cout << app->get_formatter()->make_help(app, app == &app_ ? "relais" : app->get_name(), CLI::AppFormatMode::Normal);
     return kExitOk;
   }
 

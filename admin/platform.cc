@@ -100,10 +100,11 @@ Result<void> Platform::open_listeners() {
   RELAIS_TRY_VOID(listen("imap", imap_starter, false, "* BYE too many connections\r\n"));
   RELAIS_TRY_VOID(listen("imaps", imap_starter, true, ""));
 
+  const auto locks = std::make_shared<pop::MaildropLocks>();
   const auto pop_starter = with_plaintext_policy(policy, [&](bool allowed) {
     auto options = pop_options(settings_);
     options.allow_plaintext = allowed;
-    return pop::session_starter(std::make_shared<pop::Server>(pop::Services{data_->directory.get(), data_->store.get(), tls_, &throttle_}, options));
+    return pop::session_starter(std::make_shared<pop::Server>(pop::Services{data_->directory.get(), data_->store.get(), tls_, &throttle_, locks}, options));
   });
   RELAIS_TRY_VOID(listen("pop3", pop_starter, false, "-ERR [SYS/TEMP] too many connections\r\n"));
   return listen("pop3s", pop_starter, true, "");

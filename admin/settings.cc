@@ -140,7 +140,7 @@ directory::LmdbDirectoryOptions directory_options(const Values& settings, const 
 storage::StoreOptions store_options(const Values& settings, const fs::path& dir, net::WorkerPool& pool) {
   storage::StoreOptions options;
   options.path = Layout(dir).data();
-  options.shards = static_cast<storage::ShardNumber>(settings.integer("storage.shards"));
+  options.shards = static_cast<unsigned>(settings.integer("storage.shards"));
   options.pool = &pool;
   options.engine.segment_size = settings.size("storage.segment_size");
   options.engine.map_size = settings.size("storage.map_size");

@@ -11,7 +11,7 @@
 #include "pop/server/server.h"
 #include "smtp/server/delivery.h"
 #include "smtp/server/options.h"
-#include "storage/model/sharded_store.h"
+#include "storage/model/open_store.h"
 
 #include <filesystem>
 #include <string>

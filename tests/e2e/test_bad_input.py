@@ -101,13 +101,15 @@ def test_pipelined_garbage_after_starttls_is_discarded(platform):
 
 
 def test_imap_garbage(platform):
-    wire = platform.connect("imap")
-    wire.line()
     for octets, start in ((b"\r\n", b"* BAD"), (b"a\r\n", b"a BAD"), (b"a FROB\r\n", b"a BAD"), (b"a LOGIN x\r\n", b"a BAD"), (b'a LOGIN "x y\r\n', b"a BAD"),
                           (b"a SELECT INBOX\r\n", b"a "), (b"\xff\xfe\0\r\n", b"* BAD"), (b"a LOGIN {99999999}\r\n", b"a ")):
+        wire = platform.connect("imap")
+        wire.line()
         wire.send(octets)
         line = wire.line()
         assert line.startswith(start) and b" OK" not in line, (octets, line)
+    wire = platform.connect("imap")
+    wire.line()
     wire.send(LOGIN)
     wire.until(b"a OK")
     for octets in (b"b FETCH 1 FLAGS\r\n", b"b SELECT INBOX\0\r\n", b"b APPEND INBOX {99999999999}\r\n", b"b UID FETCH 0 FLAGS\r\n"):

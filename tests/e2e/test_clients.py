@@ -67,7 +67,7 @@ def test_mbsync_two_way_and_twice(platform, user, tmp_path):
     config = tmp_path / "mbsyncrc"
     config.write_text(f"""
 IMAPAccount relais
-Host 127.0.0.1
+Host localhost
 Port {platform.port('imaps')}
 SSLType IMAPS
 CertificateFile {platform.dir}/tls/certificate.pem
@@ -186,8 +186,10 @@ port = {port}
 username = {user}
 password = {relais.PASSWORD}
 [destination]
-type = Maildir
-path = {maildir}/
+type = MDA_external
+path = /bin/sh
+arguments = ("-c", "cat > {maildir}/new/$$")
+allow_root_commands = true
 [options]
 read_all = false
 delete = false
