@@ -1,6 +1,8 @@
 // Random operations against the reference model, on each engine, with failing commits and reopening in between.
+#include "storage/engine/faults.h"
 #include "storage/engine/memory_engine.h"
 #include "storage/model/check.h"
+#include "storage/model/open_store.h"
 #include "storage/model/reference_model.h"
 #include "storage/model/sharded_store.h"
 #include "storage/model/testing.h"
@@ -8,7 +10,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <cerrno>
 #include <cstdlib>
+#include <filesystem>
 #include <functional>
 #include <random>
 
@@ -57,6 +62,59 @@ class MemoryHarness final : public Harness {
   bool cold_ = false;
 };
 
+/// Fails the n-th operation from now.
+class NthFault final : public FaultInjector {
+ public:
+  void arm(int error, int nth) {
+    error_ = error;
+    left_ = nth;
+  }
+  int fail_at(FaultPoint) override { return left_ > 0 && --left_ == 0 ? error_.load() : 0; }
+
+ private:
+  std::atomic<int> left_{0};
+  std::atomic<int> error_{0};
+};
+
+class LmdbHarness final : public Harness {
+ public:
+  explicit LmdbHarness(const Clock& clock) : clock_(clock) {
+    std::string name = ::testing::TempDir() + "relais-model-XXXXXX";
+    path_ = mkdtemp(name.data());
+    reopen();
+  }
+  ~LmdbHarness() override {
+    store_.reset();
+    std::filesystem::remove_all(path_);
+  }
+  ShardedStore& store() override { return *store_; }
+  bool arm(std::mt19937_64& random) override {
+    faults_->arm(random() % 2 == 0 ? EIO : ENOSPC, 1 + static_cast<int>(random() % 3));
+    return true;
+  }
+  void reopen() override {
+    faults_->arm(0, 0);
+    store_.reset();
+    StoreOptions options;
+    options.path = path_;
+    options.pool = &pool_;
+    options.engine.map_size = 1ULL << 30;
+    options.engine.segment_size = 4ULL << 20;
+    options.engine.faults = faults_;
+    options.clock = &clock_;
+    auto opened = open_store(std::move(options));
+    ASSERT_TRUE(opened) << opened.error().text << opened.error().detail;
+    store_ = std::move(*opened);
+  }
+
+ private:
+  const Clock& clock_;
+  std::filesystem::path path_;
+  std::shared_ptr<NthFault> faults_ = std::make_shared<NthFault>();
+  net::WorkerPool pool_{1, 100};
+  std::unique_ptr<ShardedStore> store_;
+};
+
 /// A client that keeps a mailbox in memory and catches up by changes() alone (RFC 7162).
 struct Client {
   std::string name;
@@ -83,6 +141,10 @@ class RandomTest {
       if (random_() % 150 == 0) {
         trace("reopen");
         harness_.reopen();
+      }
+      if (random_() % 120 == 0) {
+        trace("compact");
+        EXPECT_TRUE(await(store().engine(0).compact(0.1)));
       }
       operate();
       if (random_() % 24 == 0) compare();
@@ -504,6 +566,8 @@ void run_seeds(unsigned seeds, unsigned steps) {
 }
 
 TEST(ModelAgainstReference, MemoryWithFaults) { run_seeds<MemoryHarness>(4, 1'200); }
+
+TEST(ModelAgainstReference, LmdbWithFaultsAndReopening) { run_seeds<LmdbHarness>(2, 600); }
 
 }  // namespace
 }  // namespace relais::storage::testing
