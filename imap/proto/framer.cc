@@ -27,7 +27,7 @@ std::optional<std::string_view> append_arguments(std::string_view line) noexcept
   return command.substr(kAppend.size() + 1);
 }
 
-Error too_long() { return {Fault::refused, "LIMIT", "Command is too long", {}}; }
+Error too_long() { return {Fault::syntax, "", "Command is too long", {}}; }  // RFC 2683 §3.2.1.5
 Error literal_too_large() { return {Fault::refused, "LIMIT", "Literals of this command are too large", {}}; }
 
 }  // namespace

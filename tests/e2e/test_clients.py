@@ -1,6 +1,7 @@
 """Real clients from Debian: swaks, curl, mbsync, neomutt, fetchmail, getmail, msmtp."""
 import os
 import pathlib
+import pty
 import subprocess
 
 import pytest
@@ -13,6 +14,22 @@ def run(*args, input=None, env=None, check=True):
     if check:
         assert done.returncode == 0, f"{args}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done
+
+
+def run_in_terminal(*args, env):
+    """For a program that insists on a terminal; what it draws comes back."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execvpe(args[0], list(map(str, args)), {**os.environ, **env})
+    drawn = b""
+    while True:
+        try:
+            drawn += os.read(terminal, 65536)
+        except OSError:  # the program has ended and its end of the terminal is closed
+            break
+    os.close(terminal)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0, drawn.decode(errors="replace")
 
 
 @pytest.fixture
@@ -144,8 +161,8 @@ set confirmappend = no
 set confirmcreate = no
 """)
     # Copy all to a new mailbox, flag the first, delete the second, sync, quit.
-    run("neomutt", "-n", "-F", rc, "-e", 'push "<tag-pattern>~A<enter><tag-prefix><copy-message>=Kept<enter><first-entry><flag-message><next-entry><delete-message><sync-mailbox><quit>"',
-        env={"TERM": "xterm", "HOME": str(tmp_path)}, input="")
+    run_in_terminal("neomutt", "-n", "-F", rc, "-e", 'push "<tag-pattern>~A<enter><tag-prefix><copy-message>=Kept<enter><first-entry><flag-message><next-entry><delete-message><sync-mailbox><quit>"',
+        env={"TERM": "xterm", "HOME": str(tmp_path)})
     client = platform.imap(user)
     assert client.select("Kept")[1] == [b"3"]
     assert client.select("INBOX")[1] == [b"2"]
