@@ -46,8 +46,10 @@ struct ListedAddress {
   std::string host;     ///< domain as given, folding and comments removed; empty where the address has none
 };
 
+constexpr std::size_t kMaxListedAddresses = 20'000;
+
 /// Parses the value of From, To, Reply-To and the like. Never fails: what can't be understood is skipped or kept as a mailbox without a
-/// host. Linear time. Source: RFC 5322 §3.4 and §4.4.
-std::vector<ListedAddress> parse_address_list(std::string_view field_value);
+/// host. Linear time; stops after `limit` elements. Source: RFC 5322 §3.4 and §4.4.
+std::vector<ListedAddress> parse_address_list(std::string_view field_value, std::size_t limit = kMaxListedAddresses);
 
 }  // namespace relais::message

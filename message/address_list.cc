@@ -13,11 +13,11 @@ using Kind = ListedAddress::Kind;
 //   spec_    the last of them that are joined by "." and "@", without spaces: an addr-spec, "@" at at_
 class ListParser {
  public:
-  explicit ListParser(std::string_view value) : in_(value) {}
+  ListParser(std::string_view value, std::size_t limit) : in_(value), limit_(limit) {}
 
   std::vector<ListedAddress> run() {
-    while (!in_.at_end()) step();
-    finish();
+    while (!in_.at_end() && out_.size() < limit_) step();
+    if (out_.size() < limit_) finish();
     if (in_group_) out_.push_back({Kind::group_end, {}, {}, {}, {}});
     return std::move(out_);
   }
@@ -216,6 +216,7 @@ class ListParser {
   }
 
   Lexer in_;
+  const std::size_t limit_;
   std::vector<ListedAddress> out_;
   std::string phrase_;
   std::string spec_;
@@ -231,6 +232,8 @@ class ListParser {
 
 }  // namespace
 
-std::vector<ListedAddress> parse_address_list(std::string_view field_value) { return ListParser(field_value).run(); }
+std::vector<ListedAddress> parse_address_list(std::string_view field_value, std::size_t limit) {
+  return ListParser(field_value, limit).run();
+}
 
 }  // namespace relais::message

@@ -10,80 +10,8 @@
 namespace relais::message {
 namespace {
 
-void append_nstring(std::string& out, std::string_view value) {
-  if (value.data() == nullptr) {
-    out.append("NIL");
-    return;
-  }
-  append_imap_string(out, unfold(value));
-}
-
-// body-fld-param = "(" string SP string *(SP string SP string) ")" / nil
-// Text without a charset is US-ASCII (RFC 2045 §5.2), and said to be.
-void append_parameters(std::string& out, std::string_view field_value, bool default_charset) {
-  std::vector<Parameter> parameters;
-  if (field_value.data()) parameters = parse_parameterized(field_value).parameters;
-  bool any = false;
-  for (const auto& [name, value] : parameters) {
-    out.push_back(any ? ' ' : '(');
-    append_imap_string(out, name);
-    out.push_back(' ');
-    append_imap_string(out, value);
-    any = true;
-    if (name == "charset" || name == "charset*") default_charset = false;
-  }
-  if (default_charset) {
-    out.append(any ? " " : "(").append(R"("charset" "us-ascii")");
-    any = true;
-  }
-  out.append(any ? ")" : "NIL");
-}
-
-// body-fld-dsp = "(" string SP body-fld-param ")" / nil
-void append_disposition(std::string& out, std::string_view field_value) {
-  const auto parsed = field_value.data() ? parse_parameterized(field_value) : ParameterizedValue{};
-  if (parsed.value.empty()) {
-    out.append("NIL");
-    return;
-  }
-  out.push_back('(');
-  append_imap_string(out, parsed.value);
-  out.push_back(' ');
-  append_parameters(out, field_value, false);
-  out.push_back(')');
-}
-
-// body-fld-lang = nstring / "(" string *(SP string) ")": the tags of RFC 3282 Content-Language
-void append_language(std::string& out, std::string_view field_value) {
-  std::vector<std::string_view> tags;
-  Lexer in(field_value);
-  while (!in.at_end()) {
-    in.skip_cfws();
-    if (const auto tag = in.token(); !tag.empty())
-      tags.push_back(tag);
-    else
-      in.skip();
-  }
-  if (tags.empty()) {
-    out.append("NIL");
-  } else {
-    for (std::size_t i = 0; i < tags.size(); ++i) {
-      out.push_back(i == 0 ? '(' : ' ');
-      append_imap_string(out, tags[i]);
-    }
-    out.push_back(')');
-  }
-}
-
-// SP body-fld-dsp SP body-fld-lang SP body-fld-loc: the end of both kinds of extension data
-void append_extension(std::string& out, const Part& part) {
-  out.push_back(' ');
-  append_disposition(out, part.fields.disposition);
-  out.push_back(' ');
-  append_language(out, part.fields.language);
-  out.push_back(' ');
-  append_nstring(out, part.fields.location);
-}
+constexpr std::size_t kMaxEncodingName = 127;  // octets
+constexpr std::size_t kMaxLanguages = 100;
 
 void append_encoding(std::string& out, const Part& part) {
   if (part.encoding != Encoding::unknown) {
@@ -92,13 +20,13 @@ void append_encoding(std::string& out, const Part& part) {
   }
   Lexer in(part.fields.transfer_encoding);
   in.skip_cfws();
-  append_imap_string(out, in.token());
+  append_imap_string(out, in.token().substr(0, kMaxEncodingName));
 }
 
 class Writer {
  public:
-  Writer(std::string& body, std::string& full, const Structure& structure, std::string_view message)
-      : body_(body), full_(full), structure_(structure), message_(message) {}
+  Writer(std::string& body, std::string& full, const Structure& structure, std::string_view message, WireBudget& budget)
+      : body_(body), full_(full), structure_(structure), message_(message), budget_(budget) {}
 
   // Depth is bounded by kMaxDepth.
   void part(std::uint32_t index) {
@@ -119,8 +47,8 @@ class Writer {
     append_imap_string(full_, p.subtype);
     copy_since(common);
     full_.push_back(' ');
-    append_parameters(full_, p.fields.content_type, false);
-    append_extension(full_, p);
+    content_type_parameters(p);
+    extension(p);
     both(")");
   }
 
@@ -133,11 +61,11 @@ class Writer {
     full_.push_back(' ');
     append_imap_string(full_, p.subtype);
     full_.push_back(' ');
-    append_parameters(full_, p.fields.content_type, text);
+    content_type_parameters(p);
     full_.push_back(' ');
-    append_nstring(full_, p.fields.id);
+    nstring(p.fields.id);
     full_.push_back(' ');
-    append_nstring(full_, p.fields.description);
+    nstring(p.fields.description);
     full_.push_back(' ');
     append_encoding(full_, p);
     full_.push_back(' ');
@@ -145,7 +73,7 @@ class Writer {
     if (p.is_message) {
       const auto& embedded = structure_.parts[index + 1];
       full_.push_back(' ');
-      append_envelope(full_, message_.substr(embedded.header_begin, embedded.body_begin - embedded.header_begin));
+      append_envelope(full_, message_.substr(embedded.header_begin, embedded.body_begin - embedded.header_begin), budget_);
       full_.push_back(' ');
       copy_since(common);
       part(index + 1);
@@ -157,9 +85,83 @@ class Writer {
     }
     copy_since(common);
     full_.push_back(' ');
-    append_nstring(full_, p.fields.md5);
-    append_extension(full_, p);
+    nstring(p.fields.md5);
+    extension(p);
     both(")");
+  }
+
+  void nstring(std::string_view value) {
+    if (value.data() == nullptr || !budget_.take(value.size()))
+      full_.append("NIL");
+    else
+      append_imap_string(full_, unfold(value));
+  }
+
+  // body-fld-param = "(" string SP string *(SP string SP string) ")" / nil
+  // Text without a charset is US-ASCII (RFC 2045 §5.2), and said to be.
+  void parameters(const std::vector<Parameter>& list, bool default_charset) {
+    bool any = false;
+    for (const auto& [name, value] : list) {
+      if (!budget_.take(name.size() + value.size() + 6)) break;
+      full_.push_back(any ? ' ' : '(');
+      append_imap_string(full_, name);
+      full_.push_back(' ');
+      append_imap_string(full_, value);
+      any = true;
+      if (name == "charset" || name == "charset*") default_charset = false;
+    }
+    if (default_charset) {
+      full_.append(any ? " " : "(").append(R"("charset" "us-ascii")");
+      any = true;
+    }
+    full_.append(any ? ")" : "NIL");
+  }
+
+  void content_type_parameters(const Part& p) {
+    const auto& value = p.fields.content_type;
+    parameters(value.data() ? parse_parameterized(value).parameters : std::vector<Parameter>{}, p.type == "text");
+  }
+
+  // body-fld-dsp = "(" string SP body-fld-param ")" / nil
+  void disposition(std::string_view field_value) {
+    const auto parsed = field_value.data() ? parse_parameterized(field_value) : ParameterizedValue{};
+    if (parsed.value.empty() || !budget_.take(parsed.value.size())) {
+      full_.append("NIL");
+      return;
+    }
+    full_.push_back('(');
+    append_imap_string(full_, parsed.value);
+    full_.push_back(' ');
+    parameters(parsed.parameters, false);
+    full_.push_back(')');
+  }
+
+  // body-fld-lang = nstring / "(" string *(SP string) ")": the tags of RFC 3282 Content-Language
+  void language(std::string_view field_value) {
+    Lexer in(field_value);
+    std::size_t count = 0;
+    while (!in.at_end() && count < kMaxLanguages) {
+      in.skip_cfws();
+      const auto tag = in.token();
+      if (tag.empty()) {
+        in.skip();
+        continue;
+      }
+      if (!budget_.take(tag.size())) break;
+      full_.push_back(count++ == 0 ? '(' : ' ');
+      append_imap_string(full_, tag);
+    }
+    full_.append(count == 0 ? "NIL" : ")");
+  }
+
+  // SP body-fld-dsp SP body-fld-lang SP body-fld-loc: the end of both kinds of extension data
+  void extension(const Part& p) {
+    full_.push_back(' ');
+    disposition(p.fields.disposition);
+    full_.push_back(' ');
+    language(p.fields.language);
+    full_.push_back(' ');
+    nstring(p.fields.location);
   }
 
   void both(std::string_view text) {
@@ -172,12 +174,14 @@ class Writer {
   std::string& full_;
   const Structure& structure_;
   const std::string_view message_;
+  WireBudget& budget_;
 };
 
 }  // namespace
 
-void append_body_structure(std::string& body, std::string& body_structure, const Structure& structure, std::string_view message) {
-  Writer(body, body_structure, structure, message).part(0);
+void append_body_structure(std::string& body, std::string& body_structure, const Structure& structure, std::string_view message,
+                           WireBudget& budget) {
+  Writer(body, body_structure, structure, message, budget).part(0);
 }
 
 }  // namespace relais::message

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "message/mime.h"
+#include "message/wire.h"
 
 namespace relais::message {
 
@@ -12,6 +13,7 @@ namespace relais::message {
 /// @param message  The octets that `structure` was made from.
 /// @param body            Gets BODY, without extension data.
 /// @param body_structure  Gets BODYSTRUCTURE, with it.
-void append_body_structure(std::string& body, std::string& body_structure, const Structure& structure, std::string_view message);
+void append_body_structure(std::string& body, std::string& body_structure, const Structure& structure, std::string_view message,
+                           WireBudget& budget);
 
 }  // namespace relais::message

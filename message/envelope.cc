@@ -64,16 +64,25 @@ void append_address(std::string& out, const ListedAddress& address) {
 
 }  // namespace
 
-void append_envelope(std::string& out, std::string_view header) {
+void append_envelope(std::string& out, std::string_view header, WireBudget& budget) {
   std::array<std::string, kSlots> text;  // wire form; addresses without their outer parentheses
   for_each_field(header, [&](const Field& field) {
     const auto slot = slot_of(field.name);
-    if (slot == kNone) return;
-    if (holds_addresses(slot)) {
-      for (const auto& address : parse_address_list(field.value)) append_address(text[slot], address);
-    } else {
-      text[slot].clear();
-      append_imap_string(text[slot], unfold(field.value));
+    if (slot == kNone || budget.spent()) return;
+    auto& wire = text[slot];
+    if (!holds_addresses(slot)) {
+      if (!budget.take(field.value.size())) return;
+      wire.clear();
+      append_imap_string(wire, unfold(field.value));
+      return;
+    }
+    for (const auto& address : parse_address_list(field.value)) {
+      const auto before = wire.size();
+      append_address(wire, address);
+      if (!budget.take(wire.size() - before)) {
+        wire.resize(before);
+        break;
+      }
     }
   });
   // RFC 9051 §7.5.2: an absent or empty Sender or Reply-To is taken from From.

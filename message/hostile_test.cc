@@ -94,6 +94,22 @@ TEST(Hostile, TenMegabyteLines) {
   checked(continued);
 }
 
+// However many addresses and parameters, what is stored and sent stays within bounds.
+TEST(Hostile, WhatIsKeptIsBounded) {
+  for (const auto& message :
+       {"From: " + repeat("a,", 2'000'000), repeat("From: a,b,c\r\n", 200'000), "Subject: " + std::string(5'000'000, 'x'),
+        "Content-Type: text/plain" + repeat(";a=", 1'000'000), "Content-Type: text/" + std::string(5'000'000, 'x'),
+        "Content-Transfer-Encoding: " + std::string(5'000'000, 'x'), "Content-Language: " + repeat("a,", 2'000'000),
+        "Content-ID: " + std::string(5'000'000, '\"'), "Content-Disposition: " + std::string(5'000'000, 'x'),
+        repeat("Content-Type: message/rfc822\r\nFrom: " + repeat("a,", 10'000) + "\r\n\r\n", 90)}) {
+    SCOPED_TRACE(message.substr(0, 40));
+    const auto summary = checked(message);
+    EXPECT_LT(summary.envelope.size(), 4 * kMaxWireText);
+    EXPECT_LT(summary.body_structure.size(), 4 * kMaxWireText);
+    EXPECT_LT(summary.body.size(), 4 * kMaxWireText);
+  }
+}
+
 TEST(Hostile, Decoders) {
   EXPECT_EQ(decode_words(repeat("=?", 500'000)).size(), 1'000'000U);
   EXPECT_EQ(decode_words(repeat("=?utf-8?q?a", 100'000)).size(), 1'100'000U);

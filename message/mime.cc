@@ -51,6 +51,8 @@ MimeFields collect_fields(std::string_view header) {
   return fields;
 }
 
+constexpr std::size_t kMaxTypeName = 127;  // octets; RFC 6838 §4.2
+
 // Reads "type/subtype" only. RFC 2045 §5.2: what is malformed counts as text/plain.
 bool read_type(std::string_view value, std::string& type, std::string& subtype) {
   Lexer in(value);
@@ -61,6 +63,7 @@ bool read_type(std::string_view value, std::string& type, std::string& subtype) 
   in.skip_cfws();
   const auto minor = in.token();
   if (major.empty() || minor.empty() || !is_ascii(major) || !is_ascii(minor)) return false;
+  if (major.size() > kMaxTypeName || minor.size() > kMaxTypeName) return false;
   type = to_lower(major);
   subtype = to_lower(minor);
   return true;

@@ -89,6 +89,8 @@ Result<Structure> decode_parts(std::string_view encoded);
 /// The encoded form of the same message with `octets` more in front of its header (trace fields). Fault::corrupt as above.
 Result<std::string> shift_parts(std::string_view encoded, std::uint64_t octets);
 
+constexpr std::size_t kMaxParameters = 1000;  ///< of one field; what follows is ignored
+
 /// A Content-Type or Content-Disposition value taken apart.
 struct Parameter {
   std::string name;   ///< lower case; with a final "*" where the value is `charset'language'%xx` text (RFC 2231 §4)

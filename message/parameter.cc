@@ -142,7 +142,7 @@ ParameterizedValue parse_parameterized(std::string_view field_value) {
   if (!is_ascii(out.value)) out.value.clear();
 
   bool continued = false;
-  while (!in.at_end()) {
+  while (!in.at_end() && out.parameters.size() < kMaxParameters) {
     in.skip_cfws();
     const auto name = in.token();
     in.skip_cfws();

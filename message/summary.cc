@@ -49,8 +49,9 @@ Summary summarize(std::string_view message) {
   const auto structure = parse_structure(message);
   const auto header = message.substr(0, structure.parts.front().body_begin);
   Summary out;
-  append_envelope(out.envelope, header);
-  append_body_structure(out.body, out.body_structure, structure, message);
+  WireBudget budget(kMaxWireText);
+  append_envelope(out.envelope, header, budget);
+  append_body_structure(out.body, out.body_structure, structure, message, budget);
   out.parts = encode_parts(structure);
   if (!append_cached_fields(out.header_fields, header)) drop_header_fields(out);
 

@@ -11,6 +11,9 @@
 namespace relais::message {
 
 constexpr std::size_t kMaxCachedHeader = 16 * 1024;  ///< octets of Summary::header_fields
+/// Octets of text from header fields in envelope and body structure together. Addresses, parameters and texts beyond it are left out of
+/// them (not of the message), so that each of these is bounded: a few times this, and 200 octets for each part.
+constexpr std::size_t kMaxWireText = std::size_t{1} << 20;
 
 struct Summary {
   /// IMAP wire form of ENVELOPE with its parentheses (RFC 9051 §7.5.2): ready to send, literals within it where a quoted string can't be.

@@ -1,5 +1,6 @@
 // base64 and quoted-printable, tolerant and strict, with and without output.
 #include <array>
+#include <cstring>
 
 #include "base/ascii.h"
 #include "message/decode.h"
@@ -29,11 +30,14 @@ constexpr int hex_value(char c) noexcept {
   return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
-// Where decoded octets go: into a string, or nowhere but the count.
-struct Append {
-  std::string& out;
-  void octet(unsigned value) { out.push_back(static_cast<char>(static_cast<unsigned char>(value))); }
-  void octets(std::string_view text) { out.append(text); }
+// Where decoded octets go: to a place with enough room, or nowhere but the count.
+struct Store {
+  char*& out;
+  void octet(unsigned value) noexcept { *out++ = static_cast<char>(static_cast<unsigned char>(value)); }
+  void octets(std::string_view text) noexcept {
+    if (!text.empty()) std::memcpy(out, text.data(), text.size());
+    out += text.size();
+  }
 };
 struct Count {
   std::uint64_t& size;
@@ -149,21 +153,29 @@ bool decode(Encoding encoding, std::string_view octets, Sink sink) {
 // RFC 9051 §7.1 UNKNOWN-CTE
 std::unexpected<Error> broken() { return fail(Fault::refused, "the part's transfer encoding can't be decoded", "UNKNOWN-CTE"); }
 
-std::size_t expected_size(Encoding encoding, std::size_t size) noexcept { return encoding == Encoding::base64 ? size / 4 * 3 + 3 : size; }
+template <bool kStrict>
+bool decode_into(std::string& out, Encoding encoding, std::string_view octets) {
+  bool good = false;
+  // No encoding's result is longer than its text.
+  out.resize_and_overwrite(octets.size(), [&](char* begin, std::size_t) {
+    char* end = begin;
+    good = decode<kStrict>(encoding, octets, Store{end});
+    return end - begin;
+  });
+  return good;
+}
 
 }  // namespace
 
 std::string decode_transfer(Encoding encoding, std::string_view octets) {
   std::string out;
-  out.reserve(expected_size(encoding, octets.size()));
-  decode<false>(encoding, octets, Append{out});
+  decode_into<false>(out, encoding, octets);
   return out;
 }
 
 Result<std::string> decode_transfer_strict(Encoding encoding, std::string_view octets) {
   std::string out;
-  out.reserve(expected_size(encoding, octets.size()));
-  if (!decode<true>(encoding, octets, Append{out})) return broken();
+  if (!decode_into<true>(out, encoding, octets)) return broken();
   return out;
 }
 

@@ -10,6 +10,7 @@
 #include "message/encoding.h"
 #include "message/header.h"
 #include "message/mime.h"
+#include "message/summary.h"
 #include "message/trace.h"
 
 using namespace relais;
@@ -61,6 +62,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   check(yes.ends_with("\r\n") && no.ends_with("\r\n"));
   // Together they are the header, each field in one of them; a last line without an end gets one.
   check(yes.size() + no.size() >= pos + 4 && yes.size() + no.size() <= pos + 6);
+  // What storage keeps of the header answers for the names it keeps.
+  const std::vector<std::string> kept = {"From", "subject", "TO", "x-priority"};
+  const auto summary = summarize(header);
+  if (summary.header_fields_complete) check(select_fields(summary.header_fields, kept, false) == select_fields(header, kept, false));
   count_received(header);
   has_delivered_to(header, "a@b");
   return 0;
