@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <idn2.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "base/ascii.h"
@@ -52,26 +53,20 @@ std::optional<std::string> read_quoted_local(std::string_view text, std::size_t&
   return std::nullopt;
 }
 
-// address-literal = "[" ( IPv4 / "IPv6:" IPv6 / tag ":" 1*dcontent ) "]"        RFC 5321 §4.1.3
-Result<std::string> parse_literal(std::string_view text) {
-  if (text.size() < 3 || text.back() != ']') return bad_mailbox("address literal without \"]\"");
+// address-literal = "[" ( IPv4 / "IPv6:" IPv6 / Standardized-tag ":" 1*dcontent ) "]"        RFC 5321 §4.1.3
+bool is_literal(std::string_view text) {
+  if (text.size() < 3 || text.back() != ']') return false;
   const std::string inner(text.substr(1, text.size() - 2));
+  // dcontent = %d33-90 / %d94-126; inet_pton would stop at a NUL.
+  if (!std::ranges::all_of(inner, [](char c) { return c > 32 && c < 127 && c != '[' && c != ']' && c != '\\'; })) return false;
   unsigned char octets[16];
-  if (istarts_with(inner, "ipv6:")) {
-    if (inet_pton(AF_INET6, inner.c_str() + 5, octets) != 1) return bad_mailbox("malformed IPv6 address literal");
-  } else if (const auto colon = inner.find(':'); colon != std::string::npos) {
-    for (const char c : inner) {
-      if (static_cast<unsigned char>(c) < 33 || static_cast<unsigned char>(c) > 126 || c == '[' || c == ']' || c == '\\')
-        return bad_mailbox("malformed address literal");
-    }
-    for (const char c : std::string_view(inner).substr(0, colon)) {
-      if (!ascii_alpha(c) && !ascii_digit(c) && c != '-') return bad_mailbox("malformed address literal");
-    }
-    if (colon == 0 || inner[colon - 1] == '-' || colon + 1 == inner.size()) return bad_mailbox("malformed address literal");
-  } else if (inet_pton(AF_INET, inner.c_str(), octets) != 1) {
-    return bad_mailbox("malformed IPv4 address literal");
-  }
-  return to_lower(text);
+  if (istarts_with(inner, "ipv6:")) return inet_pton(AF_INET6, inner.c_str() + 5, octets) == 1;
+  const auto colon = inner.find(':');
+  if (colon == std::string::npos) return inet_pton(AF_INET, inner.c_str(), octets) == 1;
+  // Standardized-tag = Ldh-str
+  const auto tag = std::string_view(inner).substr(0, colon);
+  return !tag.empty() && tag.back() != '-' && colon + 1 < inner.size() &&
+         std::ranges::all_of(tag, [](char c) { return ascii_alpha(c) || ascii_digit(c) || c == '-'; });
 }
 
 // Domain = sub-domain *("." sub-domain), lower case, as it is on the wire. "_" is let in: real sender domains have it.
@@ -132,9 +127,12 @@ Result<Address> parse_mailbox(std::string_view text, bool smtputf8) {
   if (out.local_part.size() > kMaxLocalPart) return bad_mailbox("local part too long");
   if (taken >= text.size() || text[taken] != '@') return bad_mailbox("address without \"@\"");
   const auto domain = text.substr(taken + 1);
-  auto stored = domain.starts_with('[') ? parse_literal(domain) : to_ascii_domain(domain);
-  if (!stored) return std::unexpected(std::move(stored).error());
-  out.domain = *std::move(stored);
+  if (domain.starts_with('[')) {
+    if (!is_literal(domain)) return bad_mailbox("malformed address literal");
+    out.domain = to_lower(domain);
+  } else {
+    RELAIS_TRY(out.domain, to_ascii_domain(domain));
+  }
   if (out.domain.size() > kMaxDomain) return bad_mailbox("domain too long");
   return out;
 }

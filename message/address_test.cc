@@ -48,6 +48,8 @@ TEST(Mailbox, Refused) {
   EXPECT_TRUE(parse_mailbox(std::string(255, 'a') + "@b", false).has_value());
   EXPECT_FALSE(parse_mailbox("a@" + std::string(64, 'b'), false).has_value());
   EXPECT_FALSE(parse_mailbox("a@b\0c"sv, false).has_value());
+  EXPECT_FALSE(parse_mailbox("a@[192.0.2.1\0x]"sv, false).has_value());
+  EXPECT_FALSE(parse_mailbox("a@[x:\xc3\xa4]"sv, true).has_value());
 }
 
 // RFC 6531 §3.3
