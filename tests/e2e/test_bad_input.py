@@ -48,7 +48,7 @@ def test_no_smuggling(platform, end):
 
 def test_smtp_commands_that_are_wrong(platform):
     wire, replies = smtp(platform, b"RCPT TO:<x@y>", b"FROB", b"MAIL FROM:<a@b> FROB=1", b"EHLO x", b"MAIL FROM:<a@b.example> FROB=1", b"MAIL FROM:a b",
-                         b"RCPT TO:<ada@example.test>", b"DATA", b"BDAT x", b"VRFY ada", b"HELP", b"EHLO \0", b"X" * 100_000)
+                         b"RCPT TO:<ada@example.test>", b"DATA", b"VRFY ada", b"HELP", b"EHLO \0", b"X" * 100_000, b"BDAT x")
     codes = [reply[:3] for reply in replies]
     assert codes[0] == b"503" and codes[1] == b"500" and codes[4] == b"555" and codes[5] in (b"501", b"553")
     assert codes[6] == b"503" and codes[7] == b"503" and codes[8] == b"252" and codes[9] == b"214"
