@@ -77,7 +77,7 @@ struct Listener::Impl : std::enable_shared_from_this<Impl> {
     explicit Door(Loop& l, int fd) : loop(l), descriptor(fd) {}
     Loop& loop;
     Descriptor descriptor;
-    std::unique_ptr<Watch> watch;  ///< owns the socket from start() on
+    Watch* watch = nullptr;  ///< owns the socket from start() on; lives in accept_loop, so that it ends with its own loop
   };
 
   /// A place in the counts; given back when the session has ended.
@@ -168,8 +168,8 @@ void Listener::pause(bool paused) {
 }
 
 asio::awaitable<void> Listener::Impl::accept_loop(std::shared_ptr<Impl> self, Door& door) {
-  door.watch = std::make_unique<Watch>(door.loop.impl().poller, door.descriptor.release());
-  auto& watch = *door.watch;
+  Watch watch(door.loop.impl().poller, door.descriptor.release());
+  door.watch = &watch;
   while (watch.fd() >= 0) {
     if (self->paused.load()) watch.drained();  // resumed by wake_door
     const int error_number = self->paused.load() ? 0 : self->accept_some(door);
@@ -181,7 +181,7 @@ asio::awaitable<void> Listener::Impl::accept_loop(std::shared_ptr<Impl> self, Do
     }
     co_await watch.wait_readable();
   }
-  door.watch.reset();
+  door.watch = nullptr;
 }
 
 int Listener::Impl::accept_some(Door& door) {

@@ -13,8 +13,10 @@ struct Signals::Impl : std::enable_shared_from_this<Impl> {
       : set(loop.context(), SIGTERM, SIGINT, SIGHUP), stop(std::move(on_stop)), reload(std::move(on_reload)) {}
 
   void wait() {
-    set.async_wait([self = shared_from_this()](const boost::system::error_code& error, int number) {
-      if (error) return;
+    // Weak: the set would own the handler and the handler the set.
+    set.async_wait([weak = weak_from_this()](const boost::system::error_code& error, int number) {
+      const auto self = weak.lock();
+      if (error || !self) return;
       (number == SIGHUP ? self->reload : self->stop)();
       self->wait();
     });
@@ -31,6 +33,6 @@ Signals::Signals(Loop& loop, std::function<void()> stop, std::function<void()> r
   impl_->wait();
 }
 
-Signals::~Signals() { impl_->set.clear(); }
+Signals::~Signals() = default;
 
 }  // namespace relais::net
