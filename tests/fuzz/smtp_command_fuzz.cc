@@ -22,8 +22,15 @@ void expect(bool condition) {
 void expect_reply(const Error& error) {
   std::string out;
   append_reply(out, reply_for(error));
-  expect(out.ends_with("\r\n") && out.size() >= 6 && (out[0] == '4' || out[0] == '5'));
-  for (std::size_t i = 0; i + 2 < out.size(); ++i) expect(out[i] != '\r' && out[i] != '\n' && out[i] != '\0');
+  expect(out.ends_with("\r\n") && (out[0] == '4' || out[0] == '5'));
+  const auto code = out.substr(0, 3);
+  for (std::size_t at = 0; at < out.size();) {
+    const auto end = out.find("\r\n", at);
+    const auto line = std::string_view(out).substr(at, end - at);
+    at = end + 2;
+    expect(line.size() >= 4 && line.size() + 2 <= kMaxReplyLine && line.starts_with(code) && line[3] == (at == out.size() ? ' ' : '-'));
+    expect(line.find_first_of(std::string_view{"\r\n\0", 3}) == std::string_view::npos);
+  }
 }
 
 void expect_address(const message::Address& address) {
