@@ -59,7 +59,8 @@ struct Structure {
 /// Source: RFC 2045, RFC 2046 §5.1, RFC 6532.
 Structure parse_structure(std::string_view message);
 
-/// The part with an IMAP part number (RFC 9051 §6.4.5.1): {1,2,3} for "1.2.3"; empty for the message itself. nullptr where there is none.
+/// The part with an IMAP part number (RFC 9051 §6.4.5.1): {1,2,3} for "1.2.3"; empty for the message itself. nullptr where there is none,
+/// such as {1,1} where part 1 is neither a multipart nor a message.
 const Part* find(const Structure& structure, std::span<const std::uint32_t> section) noexcept;
 
 /// What of a part BODY[…] asks for.
@@ -82,7 +83,7 @@ struct OctetRange {
 /// or MIME without a number.
 std::optional<OctetRange> find_section(const Structure& structure, std::span<const std::uint32_t> section, SectionText text) noexcept;
 
-/// Offsets, nesting, encodings and kinds in about 8 octets a part; docs/format.md has the layout. Enough for find() and find_section().
+/// Offsets, nesting, encodings and kinds in 4 to 10 octets a part; part_codec.cc has the layout. Enough for find() and find_section().
 std::string encode_parts(const Structure& structure);
 /// @return Fault::corrupt where the octets are no result of encode_parts().
 Result<Structure> decode_parts(std::string_view encoded);
