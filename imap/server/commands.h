@@ -20,6 +20,9 @@ enum CommandFlag : std::uint8_t {
   kMayExpunge = 1,
   /// The same for the UID form of the command.
   kUidMayExpunge = 2,
+  /// What is new in the mailbox is told before the command runs, so that it sees a message that came a moment ago (RFC 9051 §5.2: EXISTS may
+  /// come at any time).
+  kNewsFirst = 4,
 };
 
 const CommandRow& row_of(Command command) noexcept;

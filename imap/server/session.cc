@@ -152,6 +152,14 @@ net::Task<void> Session::execute(Framer::Event event) {
   }
   count_command(command.command);
   announced_ = event == Framer::Event::message;
+  if (selected_ && (row.flags & kNewsFirst) != 0 && has_news(false)) {
+    RELAIS_CO_TRY_VOID(co_await sync(false));
+    if (!selected_) {  // deleted meanwhile
+      if (state_ != State::logout) reply_error(command.tag, {Fault::refused, "NONEXISTENT", "the mailbox was deleted", ""});
+      framer_.next();
+      co_return Result<void>{};
+    }
+  }
   auto done = co_await row.handler(*this, command);
   if (!done && done.error().fault == Fault::closed) co_return fail(std::move(done).error());
   framer_.next();
