@@ -22,6 +22,7 @@ namespace {
 constexpr std::size_t kMaxQueued = 4 * 1024 * 1024;           // octets; lines beyond are dropped and counted
 constexpr std::size_t kMaxValue = 1024;                       // octets of one value; the rest is cut
 constexpr std::chrono::milliseconds kGatherTime{20};          // how long lines below warning may wait for company
+constexpr std::chrono::seconds kFlushLimit{5};                // a reader of our standard error that is stuck must not keep us from ending
 
 std::atomic<Level> minimum{Level::info};
 std::atomic<Format> format{Format::logfmt};
@@ -66,7 +67,7 @@ class Writer {
     const auto goal = taken_ + (queued_.empty() ? 0 : 1);
     urgent_ = true;
     wake_.notify_one();
-    written_.wait(lock, [&] { return finished_ >= goal; });
+    written_.wait_for(lock, kFlushLimit, [&] { return finished_ >= goal; });
   }
 
  private:

@@ -33,7 +33,7 @@ bool enabled(Level level) noexcept;
 /// Writes `ts=… level=… event=NAME key=value …`. Threads: any. Never blocks for long: lines go through a bounded queue to one writer;
 /// a line that does not fit is dropped and counted (metric relais_log_dropped_total).
 void event(Level level, std::string_view name, std::initializer_list<Field> fields);
-/// What is queued is written when this returns (at exit, and in tests).
+/// What is queued is written when this returns (at exit, and in tests), unless nobody takes it for 5 seconds.
 void flush();
 /// Tests: lines go to this function in place of standard error; nullptr puts it back.
 void capture(void (*sink)(std::string_view line));

@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <filesystem>
+
+#include <sys/resource.h>
 
 namespace relais {
 namespace {
@@ -59,6 +62,26 @@ TEST(Spool, ClearStartsAgain) {
   EXPECT_EQ(spool.size(), 0U);
   ASSERT_TRUE(spool.append("new"));
   EXPECT_EQ(spool.view().value(), "new");
+}
+
+TEST(Spool, ADiskThatTakesNoMoreIsTemporaryAndLosesNothing) {
+  // A limit on file size stands for a full disk.
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  auto* const handler = std::signal(SIGXFSZ, SIG_IGN);
+  const auto data = pattern(4 * Spool::kInMemory);
+  Spool spool(temporary());
+  ASSERT_TRUE(spool.append(std::string_view(data).substr(0, Spool::kInMemory)));
+  const rlimit small{Spool::kInMemory / 2, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+  const auto refused = spool.append(std::string_view(data).substr(Spool::kInMemory));
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  std::signal(SIGXFSZ, handler);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().fault, Fault::temporary);
+  EXPECT_EQ(spool.size(), Spool::kInMemory);
+  ASSERT_TRUE(spool.append(std::string_view(data).substr(Spool::kInMemory)));  // room again
+  EXPECT_TRUE(spool.view().value() == data);
 }
 
 TEST(Spool, AMissingDirectoryIsTemporary) {

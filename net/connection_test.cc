@@ -380,6 +380,24 @@ TEST(Listener, APortInUseIsRefusedByName) {
   EXPECT_FALSE(Listener::open(loops, options, echo));
 }
 
+TEST(Listener, Ipv6) {
+  LoopPool loops(1);
+  loops.start();
+  ListenerOptions options;
+  options.name = "test";
+  options.address = "::1";
+  std::promise<std::string> peer;
+  auto session = [&peer](std::unique_ptr<Connection> connection) -> asio::awaitable<void> {
+    peer.set_value(connection->endpoints().peer_address);
+    co_return;
+  };
+  const auto listener = Listener::open(loops, options, session);
+  if (!listener) GTEST_SKIP() << "no IPv6 here: " << listener.error().text;
+  (*listener)->start();
+  EXPECT_TRUE(run_on(loops.at(0), connect(loops.at(0), "::1", (*listener)->port(), in(kSoon))));
+  EXPECT_EQ(peer.get_future().get(), "::1");
+}
+
 TEST(Listener, APauseLetsConnectionsWait) {
   TestServer server(echo, {}, 1);
   server.listener->pause(true);
