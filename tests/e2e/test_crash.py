@@ -125,7 +125,7 @@ class Worker:
 
     def message(self):
         self.serial += 1
-        key = f"{self.index}.{self.serial}"
+        key = f"{self.index}.{self.serial}."  # no key is the beginning of another
         filler = "x" * 70 + "\r\n"
         body = filler * random.randrange(0, 150)
         return key, f"From: a@remote.example\r\nSubject: {key}\r\nX-Key: {key}\r\n\r\n{body}".encode()
