@@ -71,13 +71,13 @@ std::size_t TopCutter::take(std::string_view octets) noexcept {
     }
     const auto end = octets.find('\n', at);
     const auto line = octets.substr(at, end == std::string_view::npos ? end : end - at);
-    // A line that comes in pieces is empty while all of them are; one CR may end it.
-    if (!line.empty() && line != "\r") line_empty_ = false;
+    // A line is empty with nothing in it but one CR, which may come apart from its LF.
+    if (!line.empty()) line_ = line == "\r" && line_ == Line::empty ? Line::carriage_return : Line::text;
     if (end == std::string_view::npos) return octets.size();
     at = end + 1;
     if (body_) --lines_;
-    else if (line_empty_) body_ = true;
-    line_empty_ = true;
+    else if (line_ != Line::text) body_ = true;
+    line_ = Line::empty;
   }
   return at;
 }

@@ -42,9 +42,10 @@ class TopCutter {
   bool done() const noexcept { return done_; }
 
  private:
+  enum class Line : std::uint8_t { empty, carriage_return, text };
   std::uint32_t lines_;
   bool body_ = false;
-  bool line_empty_ = true;   ///< nothing but CR so far in the present line
+  Line line_ = Line::empty;  ///< what there is of the present line
   bool done_ = false;
 };
 

@@ -103,6 +103,7 @@ TEST(TopCutter, HeaderAndLines) {
       {"\r\nbody\r\n", 1, "\r\nbody\r\n"},
       {"A: 1\r\n", 5, "A: 1\r\n"},
       {"", 5, ""},
+      {"A: 1\r\n\r\r\nbody\r\n", 0, "A: 1\r\n\r\r\nbody\r\n"},  // CR CR LF is no empty line, however it is cut
   };
   for (const auto& c : cases) {
     for (std::size_t piece = 1; piece <= c.message.size() + 1; ++piece) {
