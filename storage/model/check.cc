@@ -6,6 +6,7 @@
 #include "storage/model/keys.h"
 #include "storage/model/names.h"
 #include "storage/model/records.h"
+#include "storage/model/walk.h"
 #include "storage/model/work.h"
 
 #include <algorithm>
@@ -22,7 +23,7 @@ using namespace model;  // NOLINT: this file is about nothing else
 
 constexpr std::size_t kMaxProblems = 1'000;
 
-// One mailbox while its keys go by. Families come in key order: records, dead, chunks, messages, names, …, tombstones, header fields.
+// One mailbox while its keys go by. Families come in key order: records, dead, groups, chunks, messages, names, …, tombstones, header fields.
 struct MailboxCheck {
   MailboxRecord record;
   bool named = false;
@@ -30,6 +31,8 @@ struct MailboxCheck {
   std::uint32_t tombstones = 0;
   Uid last_uid = 0;
   ModSeq highest = 0;
+  std::vector<GroupSpan> groups;       // what they ought to hold
+  std::vector<GroupRecord> found;      // what their chunks hold
   std::vector<NumberRange> uids;       // of hot records
   std::size_t next_range = 0;          // message records follow along
   Uid next_uid = 0;
@@ -78,6 +81,7 @@ class Checker {
       case kAccountFamily: return visit_account(entry.value);
       case kMailboxFamily: return visit_mailbox(id, entry.value);
       case kDeadFamily: dead_.insert(id); return;
+      case kGroupFamily: return visit_group(id, entry);
       case kChunkFamily: return visit_chunk(id, entry);
       case kMessageFamily: return visit_message(id, entry);
       case kNameFamily: return visit_name(entry);
@@ -117,6 +121,43 @@ class Checker {
     return nullptr;
   }
 
+  void visit_group(MailboxId id, const KeyValue& entry) {
+    auto* mailbox = find(id);
+    if (mailbox == nullptr) return;
+    const auto first = uid_of(entry.key);
+    const auto record = decode_group(entry.value);
+    if (!first || !record || record->messages == 0) return problem(name_of(id) + ": group does not decode");
+    mailbox->groups.push_back({*first, 0, *record});
+    mailbox->found.emplace_back();
+  }
+
+  // Adds the chunk to what the group before or at its first UID holds.
+  void count_in_group(MailboxId id, MailboxCheck& mailbox, const HotChunk& chunk) {
+    const auto behind = std::ranges::upper_bound(mailbox.groups, chunk[0].uid, {}, &GroupSpan::first);
+    if (behind == mailbox.groups.begin()) return problem(name_of(id) + ": chunk belongs to no group");
+    if (behind != mailbox.groups.end() && behind->first <= chunk[chunk.count() - 1].uid) problem(name_of(id) + ": chunk lies in two groups");
+    auto& found = mailbox.found[static_cast<std::size_t>(behind - mailbox.groups.begin()) - 1];
+    found.messages += static_cast<std::uint32_t>(chunk.count());
+    found.unseen += chunk.unseen();
+    found.deleted += chunk.deleted();
+    for (const auto& record : chunk) {
+      found.last_uid = record.uid;
+      found.max_mod_seq = std::max(found.max_mod_seq, record.mod_seq);
+    }
+  }
+
+  void check_groups(MailboxId id, const MailboxCheck& mailbox) {
+    for (std::size_t i = 0; i < mailbox.groups.size(); ++i) {
+      const auto& stored = mailbox.groups[i].record;
+      const auto& found = mailbox.found[i];
+      // The highest UID and mod-sequence are bounds: expunges leave them.
+      if (stored.messages != found.messages || stored.unseen != found.unseen || stored.deleted != found.deleted || stored.last_uid < found.last_uid ||
+          stored.max_mod_seq < found.max_mod_seq) {
+        problem(name_of(id) + ": a group does not fit its chunks");
+      }
+    }
+  }
+
   void visit_chunk(MailboxId id, const KeyValue& entry) {
     auto* mailbox = find(id);
     if (mailbox == nullptr) return;
@@ -127,6 +168,7 @@ class Checker {
     chunk.encode(again);
     if (again != entry.value) problem(name_of(id) + ": header of a chunk does not fit its records");
     if (uid_of(entry.key) != view->first_uid()) problem(name_of(id) + ": chunk lies under a wrong key");
+    count_in_group(id, *mailbox, chunk);
     for (const auto& record : chunk) {
       if (record.uid <= mailbox->last_uid) return problem(name_of(id, record.uid) + ": UIDs do not ascend");
       mailbox->last_uid = record.uid;
@@ -222,6 +264,7 @@ class Checker {
       missing(id, mailbox, mailbox.uids[mailbox.next_range].last);
       mailbox.next_uid = 0;
     }
+    check_groups(id, mailbox);
     if (!mailbox.named) problem(name_of(id) + ": has no name");
     if (const auto parent = parent_of(record.name); !parent.empty() && !names_.contains(parent)) problem(name_of(id) + ": has no parent");
     if (mailbox.messages != record.messages || mailbox.unseen != record.unseen || mailbox.deleted != record.deleted || mailbox.octets != record.octets) {

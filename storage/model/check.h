@@ -5,8 +5,8 @@
 
 namespace relais::storage {
 
-/// Verifies the mailbox model's records of one shard, at one instant: each record decodes; chunks are in order, with right headers, and
-/// agree with the mailbox's counters and with the message records, one for one; header records belong to messages; names and mailboxes belong to
+/// Verifies the mailbox model's records of one shard, at one instant: each record decodes; chunks and their groups are in order, with
+/// right headers, and agree with the mailbox's counters and with the message records, one for one; header records belong to messages; names and mailboxes belong to
 /// each other and every parent exists; tombstones are counted and name no message that is there; usage is the sum of the mailboxes; and each blob
 /// has as many references as messages name it.
 ///

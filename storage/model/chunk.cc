@@ -2,6 +2,7 @@
 #include "storage/model/chunk.h"
 
 #include "base/check.h"
+#include "base/encode.h"
 
 #include <algorithm>
 
@@ -65,6 +66,30 @@ void HotChunk::encode(std::string& out) const {
   out[3] = static_cast<char>(deleted());
   store_big_endian(out.data() + 4, records_[count_ - 1].uid);
   store_big_endian(out.data() + 8, highest);
+}
+
+std::string encode(const GroupRecord& group) {
+  std::string out;
+  put_u8(out, kGroupVersion);
+  put_u32(out, group.last_uid);
+  put_u32(out, group.messages);
+  put_u32(out, group.unseen);
+  put_u32(out, group.deleted);
+  put_u64(out, group.max_mod_seq);
+  return out;
+}
+
+Result<GroupRecord> decode_group(std::string_view octets) {
+  Decoder in(octets);
+  GroupRecord group;
+  const bool known = in.u8() == kGroupVersion;
+  group.last_uid = in.u32();
+  group.messages = in.u32();
+  group.unseen = in.u32();
+  group.deleted = in.u32();
+  group.max_mod_seq = in.u64();
+  if (!known || !in.done()) return fail(Fault::corrupt, "mailbox index is damaged", "SERVERBUG", "group record does not decode");
+  return group;
 }
 
 }  // namespace relais::storage::model

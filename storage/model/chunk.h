@@ -68,6 +68,24 @@ class ChunkView {
   std::string_view value_;
 };
 
+/// What a group of neighbouring chunks holds in sum, so that a mailbox of a million messages is looked over in 250 steps. A group is named after
+/// the first UID that it ever held and reaches to the next group.
+struct GroupRecord {
+  Uid last_uid = 0;           ///< the highest that it ever held
+  std::uint32_t messages = 0; ///< at least 1 when stored
+  std::uint32_t unseen = 0;
+  std::uint32_t deleted = 0;
+  ModSeq max_mod_seq = 0;     ///< no record is above it
+  friend bool operator==(const GroupRecord&, const GroupRecord&) = default;
+  /// Every UID from `first`, the group's name, to last_uid is there.
+  bool solid(Uid first) const noexcept { return last_uid - first + 1 == messages; }
+};
+inline constexpr std::uint32_t kGroupMessages = 4'096;  ///< from so many on, the next chunk begins a new group
+inline constexpr std::uint8_t kGroupVersion = 1;
+
+std::string encode(const GroupRecord& group);
+Result<GroupRecord> decode_group(std::string_view octets);
+
 /// A chunk that is being edited.
 class HotChunk {
  public:

@@ -75,7 +75,7 @@ class FlagMap {
 Result<CopyResult> copy_messages(Work& work, Box& from, const NumberSet& uids, Box& to, bool move, std::uint64_t limit) {
   std::vector<HotRecord> records;
   std::uint64_t octets = 0;
-  RELAIS_TRY_VOID(walk_records(work.txn(), from.id, uids, 1, [](const ChunkView&) { return true; }, [&](const HotRecord& record) {
+  RELAIS_TRY_VOID(walk_records(work.txn(), from.id, uids, 1, kEverything, [&](const HotRecord& record) {
     records.push_back(record);
     octets += record.size;
     return records.size() < limit;

@@ -24,6 +24,11 @@ std::string_view MessageView::* const kTexts[] = {&MessageView::uidl,  &MessageV
 
 constexpr std::uint32_t kColdFields = kFetchMeta | kFetchEnvelope | kFetchBodyStructure | kFetchBody | kFetchParts | kFetchHeaderFields | kFetchContent;
 
+template <class... F>
+struct overloaded : F... {
+  using F::operator()...;
+};
+
 class BatchReader {
  public:
   BatchReader(const Snapshot& snapshot, MailboxId mailbox, const FetchRequest& request, FetchBatch& batch, std::vector<PendingContent>& pending)
@@ -53,22 +58,24 @@ class BatchReader {
     const auto limit = std::max<std::uint32_t>(request_.max_messages, 1);
     std::uint64_t octets = 0;
     const auto since = request_.changed_since;
-    return walk_records(
-        snapshot_, mailbox_, *request_.uids, request_.first, [since](const ChunkView& chunk) { return chunk.max_mod_seq() > since; },
-        [&](const HotRecord& record) {
-          if (record.mod_seq <= since) return true;
-          if (batch_.messages.size() == limit || octets > request_.max_octets) {
-            batch_.next = record.uid;
-            return false;
-          }
-          if (contents && record.size <= request_.content_limit) octets += record.size;
-          auto& message = batch_.messages.emplace_back();
-          message.uid = record.uid;
-          message.size = record.size;
-          message.flags = record.flags;
-          message.mod_seq = record.mod_seq;
-          return true;
-        });
+    const auto take = [&](const HotRecord& record) {
+      if (record.mod_seq <= since) return true;
+      if (batch_.messages.size() == limit || octets > request_.max_octets) {
+        batch_.next = record.uid;
+        return false;
+      }
+      if (contents && record.size <= request_.content_limit) octets += record.size;
+      auto& message = batch_.messages.emplace_back();
+      message.uid = record.uid;
+      message.size = record.size;
+      message.flags = record.flags;
+      message.mod_seq = record.mod_seq;
+      return true;
+    };
+    if (since == 0) return walk_records(snapshot_, mailbox_, *request_.uids, request_.first, kEverything, take);
+    const auto newer = overloaded{[since](const GroupRecord& group) { return group.max_mod_seq > since; },
+                                  [since](const ChunkView& chunk) { return chunk.max_mod_seq() > since; }};
+    return walk_records(snapshot_, mailbox_, *request_.uids, request_.first, newer, take);
   }
 
   // Message records of [begin, end), which lie close together: one walk.

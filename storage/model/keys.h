@@ -34,6 +34,7 @@ constexpr std::uint32_t number(MailboxId id) noexcept { return static_cast<std::
 inline constexpr char kAccountFamily = 'a';    ///< 'a' → AccountRecord
 inline constexpr char kMailboxFamily = 'b';    ///< 'b' mailbox → MailboxRecord
 inline constexpr char kDeadFamily = 'd';       ///< 'd' mailbox → empty: removed, its messages are being cleared away
+inline constexpr char kGroupFamily = 'g';      ///< 'g' mailbox first-uid → summary of many chunks
 inline constexpr char kChunkFamily = 'h';      ///< 'h' mailbox first-uid → chunk of hot records
 inline constexpr char kMessageFamily = 'm';    ///< 'm' mailbox uid → MessageRecord
 inline constexpr char kNameFamily = 'n';       ///< 'n' name → mailbox
@@ -47,6 +48,7 @@ constexpr Key family_key(char family) noexcept { return Key(family); }
 constexpr Key family_end(char family) noexcept { return Key(static_cast<char>(family + 1)); }
 constexpr Key mailbox_key(MailboxId id) noexcept { return Key(kMailboxFamily).u32(number(id)); }
 constexpr Key dead_key(MailboxId id) noexcept { return Key(kDeadFamily).u32(number(id)); }
+constexpr Key group_key(MailboxId id, Uid first) noexcept { return Key(kGroupFamily).u32(number(id)).u32(first); }
 constexpr Key chunk_key(MailboxId id, Uid first) noexcept { return Key(kChunkFamily).u32(number(id)).u32(first); }
 constexpr Key message_key(MailboxId id, Uid uid) noexcept { return Key(kMessageFamily).u32(number(id)).u32(uid); }
 constexpr Key header_key(MailboxId id, Uid uid) noexcept { return Key(kHeaderFamily).u32(number(id)).u32(uid); }
@@ -60,7 +62,7 @@ std::string name_key(std::string_view name);
 std::string subscribed_key(std::string_view name);
 std::string once_key(std::string_view id);
 
-/// The UID of a chunk, message or header key; nullopt where the key is none.
+/// The UID of a group, chunk, message or header key; nullopt where the key is none.
 constexpr std::optional<Uid> uid_of(std::string_view key) noexcept {
   if (key.size() != 9) return std::nullopt;
   std::uint32_t v = 0;

@@ -43,6 +43,7 @@ class MemoryHarness final : public Harness {
     std::vector<std::unique_ptr<Engine>> engines;
     engines.push_back(std::move(engine));
     store_ = std::make_unique<ShardedStore>(std::move(engines), nullptr, clock);
+    store_->limit_groups(150);
   }
   ShardedStore& store() override { return *store_; }
   bool arm(std::mt19937_64& random) override {
@@ -105,6 +106,7 @@ class LmdbHarness final : public Harness {
     auto opened = open_store(std::move(options));
     ASSERT_TRUE(opened) << opened.error().text << opened.error().detail;
     store_ = std::move(*opened);
+    store_->limit_groups(300);
   }
 
  private:

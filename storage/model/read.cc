@@ -35,12 +35,23 @@ Uid first_unseen(const ChunkView& chunk) {
   return 0;
 }
 
-template <class F>
-Result<void> each_chunk(const Reader& reader, MailboxId id, F&& f) {
-  return walk_chunks(reader, id, 1, [&](const ChunkView& chunk) -> Uid {
-    f(chunk);
-    return chunk.last_uid() == UINT32_MAX ? 0 : chunk.last_uid() + 1;
-  });
+Uid behind(const ChunkView& chunk) { return chunk.last_uid() == UINT32_MAX ? 0 : chunk.last_uid() + 1; }
+
+// Solid groups give their UIDs without a look at their chunks.
+Result<void> read_uids(const Reader& reader, MailboxId id, NumberSet& uids, Uid* unseen) {
+  RELAIS_TRY(const auto groups, read_groups(reader, id));
+  for (const auto& group : groups) {
+    const bool find_unseen = unseen != nullptr && *unseen == 0 && group.record.unseen > 0;
+    const bool solid = group.record.solid(group.first);
+    if (solid) uids.add(NumberRange{group.first, group.record.last_uid});
+    if (solid && !find_unseen) continue;
+    RELAIS_TRY([[maybe_unused]] const auto rest, walk_chunks_until(reader, id, group.first, group.end, [&](const ChunkView& chunk) -> Uid {
+      if (!solid) add_uids(uids, chunk);
+      if (find_unseen && *unseen == 0 && chunk.unseen() > 0) *unseen = first_unseen(chunk);
+      return solid && *unseen != 0 ? 0 : behind(chunk);
+    }));
+  }
+  return {};
 }
 
 Result<void> read_vanished(const Reader& reader, MailboxId id, const MailboxRecord& record, ModSeq since, MailboxChanges& changes) {
@@ -48,7 +59,7 @@ Result<void> read_vanished(const Reader& reader, MailboxId id, const MailboxReco
     // Old tombstones are dropped. RFC 7162 §3.2.10.2: then every UID that is not there may be told.
     changes.vanished_unknown = true;
     NumberSet present;
-    RELAIS_TRY_VOID(each_chunk(reader, id, [&](const ChunkView& chunk) { add_uids(present, chunk); }));
+    RELAIS_TRY_VOID(read_uids(reader, id, present, nullptr));
     if (record.uid_next > 1) changes.vanished.add(NumberRange{1, record.uid_next - 1});
     changes.vanished.remove(present);
     return {};
@@ -71,10 +82,7 @@ Result<void> read_vanished(const Reader& reader, MailboxId id, const MailboxReco
 
 Result<MailboxView> read_view(const Reader& reader, MailboxId id, MailboxRecord record) {
   MailboxView view;
-  RELAIS_TRY_VOID(each_chunk(reader, id, [&](const ChunkView& chunk) {
-    add_uids(view.uids, chunk);
-    if (view.first_unseen == 0 && chunk.unseen() > 0) view.first_unseen = first_unseen(chunk);
-  }));
+  RELAIS_TRY_VOID(read_uids(reader, id, view.uids, &view.first_unseen));
   view.info = to_info(id, std::move(record));
   return view;
 }
@@ -90,11 +98,12 @@ Result<MailboxChanges> read_changes(const Reader& reader, MailboxId id, ModSeq s
   changes.uid_next = record->uid_next;
   changes.uid_validity = record->uid_validity;
   if (record->highest_mod_seq > since) {
-    RELAIS_TRY_VOID(each_chunk(reader, id, [&](const ChunkView& chunk) {
-      if (chunk.max_mod_seq() <= since) return;
-      for (std::size_t i = 0; i < chunk.count(); ++i) {
+    const auto newer = [since](const GroupRecord& group) { return group.max_mod_seq > since; };
+    RELAIS_TRY_VOID(walk_groups(reader, id, 1, newer, [&](const ChunkView& chunk) -> Uid {
+      for (std::size_t i = 0; chunk.max_mod_seq() > since && i < chunk.count(); ++i) {
         if (chunk.mod_seq(i) > since) changes.changed.push_back({chunk.uid(i), chunk.flags(i), chunk.mod_seq(i)});
       }
+      return behind(chunk);
     }));
     if (with_vanished) RELAIS_TRY_VOID(read_vanished(reader, id, *record, since, changes));
   }

@@ -7,11 +7,10 @@
 
 namespace relais::storage::model {
 
-/// Every UID and the first unseen one. Reads the chunks' headers; records only where UIDs have gaps.
-/// About 0.1 ms per 100,000 messages.
+/// Every UID and the first unseen one. Reads the groups; chunks only where UIDs have gaps or the first unseen one may be.
 Result<MailboxView> read_view(const Reader& reader, MailboxId id, MailboxRecord record);
 
-/// What changed after `since`. A mailbox that is gone gives exists = false. Chunks without a change cost a look at their header.
+/// What changed after `since`. A mailbox that is gone gives exists = false. What lies in groups without a change costs nothing.
 Result<MailboxChanges> read_changes(const Reader& reader, MailboxId id, ModSeq since, bool with_vanished);
 
 }  // namespace relais::storage::model

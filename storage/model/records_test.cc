@@ -100,6 +100,14 @@ TEST(Golden, Chunk) {
   EXPECT_EQ(view->lower_bound(10), 2U);
 }
 
+TEST(Golden, Group) {
+  const GroupRecord group{.last_uid = 4'096, .messages = 4'000, .unseen = 3, .deleted = 2, .max_mod_seq = 299};
+  EXPECT_EQ(to_hex(encode(group)), "010000100000000fa00000000300000002000000000000012b");
+  EXPECT_EQ(decode_group(encode(group)).value(), group);
+  EXPECT_FALSE(group.solid(1));
+  EXPECT_TRUE(group.solid(97));
+}
+
 TEST(Golden, Tombstone) {
   const auto set = *NumberSet::parse("3:5,9,1000:1999");
   EXPECT_EQ(to_hex(encode(set)), "0303020400df07e707");
@@ -119,6 +127,7 @@ TEST(Golden, Keys) {
   EXPECT_EQ(hex(account_key()), "61");
   EXPECT_EQ(hex(mailbox_key(kBox)), "6201020304");
   EXPECT_EQ(hex(dead_key(kBox)), "6401020304");
+  EXPECT_EQ(hex(group_key(kBox, 5)), "670102030400000005");
   EXPECT_EQ(hex(chunk_key(kBox, 5)), "680102030400000005");
   EXPECT_EQ(hex(message_key(kBox, 5)), "6d0102030400000005");
   EXPECT_EQ(hex(name_key("INBOX")), "6e494e424f58");
@@ -153,6 +162,7 @@ TEST(Decode, TruncatedOrLongerRecordsAreCorrupt) {
       {encode(message()), [](std::string_view in) { return decode_message(in).has_value(); }},
       {encode(*NumberSet::parse("3:5,9")), [](std::string_view in) { return decode_set(in).has_value(); }},
       {encode(AppendResult{MailboxId{2}, 1, {5}}), [](std::string_view in) { return decode_append_result(in).has_value(); }},
+      {encode(GroupRecord{.messages = 1}), [](std::string_view in) { return decode_group(in).has_value(); }},
       {chunk_octets, [](std::string_view in) { return ChunkView::parse(in).has_value(); }},
   };
   for (const auto& row : rows) {

@@ -51,7 +51,7 @@ Result<std::unique_ptr<Snapshot>> ShardedStore::snapshot(AccountRef account) con
   return engine->read(account.account);
 }
 
-model::Context ShardedStore::context(AccountRef account) const { return {account.account, clock_.seconds(), &recent_}; }
+model::Context ShardedStore::context(AccountRef account) const { return {account.account, clock_.seconds(), &recent_, group_messages_}; }
 
 Result<void> ShardedStore::writable(ShardNumber shard) const {
   RELAIS_TRY(const auto* engine, engine_of({AccountId{}, shard}));

@@ -43,6 +43,8 @@ class ShardedStore final : public Store {
 
   /// For `relais storage check|compact|stats`. shard < shards().
   Engine& engine(ShardNumber shard) { return *engines_.at(shard); }
+  /// Tests: groups of chunks that are full with so few messages, so that small mailboxes have several. Before the first call.
+  void limit_groups(std::uint32_t messages) { group_messages_ = messages; }
   /// Waits for what is in flight; later writes are refused.
   void close();
 
@@ -97,6 +99,7 @@ class ShardedStore final : public Store {
 
   const Clock& clock_;
   net::WorkerPool* const pool_;
+  std::uint32_t group_messages_ = model::kGroupMessages;
   model::RecentClaims recent_;
   model::ChangeFeed feed_;
   const std::vector<std::unique_ptr<Engine>> engines_;  // last: gone first, so that no event comes later

@@ -227,7 +227,7 @@ TEST_F(StoreTest, ManyExpungesAreStillToldOnceTombstonesWereDropped) {
   std::size_t chunks = 0;
   auto count = [&](const KeyValue&) { return ++chunks > 0; };
   ASSERT_TRUE((*memory->read(kAccount.account))->range("h", "i", count));
-  EXPECT_LE(chunks, 2U);
+  EXPECT_LE(chunks, 3U);  // one for each group
 }
 
 TEST_F(StoreTest, StepsOfALongExpungeAndMove) {

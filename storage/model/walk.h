@@ -9,6 +9,9 @@
 #include <algorithm>
 #include <functional>
 #include <span>
+#include <string>
+#include <type_traits>
+#include <vector>
 
 namespace relais::storage::model {
 
@@ -29,17 +32,18 @@ class Wanted {
 /// A wanted UID farther away than this is looked up anew; a nearer one is reached by walking on.
 inline constexpr Uid kSeekDistance = 1'024;
 
-/// Calls f(const ChunkView&) for chunks in ascending order, from the one that may hold `want` on. f returns the next wanted UID, above the
-/// chunk's last one, or 0 to stop.
+/// Calls f(const ChunkView&) for the chunks whose first UID is below `end`, ascending, from the one that may hold `want` on. f returns the next
+/// wanted UID, above the chunk's last one, or 0 to stop.
+/// @return the next wanted UID behind the last chunk, or 0
 template <class F>
-Result<void> walk_chunks(const Reader& reader, MailboxId mailbox, Uid want, F&& f) {
-  const auto begin = chunk_key(mailbox, 0);
-  const auto end = mailbox_end(kChunkFamily, mailbox);
-  while (want != 0) {
-    std::string from{std::string_view(begin)};
+Result<Uid> walk_chunks_until(const Reader& reader, MailboxId mailbox, Uid want, std::uint64_t end, F&& f) {
+  const auto first_key = chunk_key(mailbox, 0);
+  const auto end_key = end > UINT32_MAX ? mailbox_end(kChunkFamily, mailbox) : chunk_key(mailbox, static_cast<Uid>(end));
+  while (want != 0 && want < end) {
+    std::string from{std::string_view(first_key)};
     if (want > 1) {  // a chunk is named after its first UID: the one that may hold `want` starts at or before it
-      const auto behind = want == UINT32_MAX ? end : chunk_key(mailbox, want + 1);
-      RELAIS_TRY(auto at, reader.last_in(begin, behind));
+      const auto behind = want == UINT32_MAX ? mailbox_end(kChunkFamily, mailbox) : chunk_key(mailbox, want + 1);
+      RELAIS_TRY(auto at, reader.last_in(first_key, behind));
       if (at) from = std::move(at->first);
     }
     bool seek = false;
@@ -50,29 +54,64 @@ Result<void> walk_chunks(const Reader& reader, MailboxId mailbox, Uid want, F&& 
         damaged = std::unexpected(std::move(view).error());
         return false;
       }
-      if (view->last_uid() < want) return true;
       const auto last = view->last_uid();
+      if (last < want) return true;
       want = f(*view);
       seek = want != 0 && want - last > kSeekDistance;
       return want != 0 && !seek;
     };
-    RELAIS_TRY_VOID(reader.range(from, end, std::ref(visit)));
+    RELAIS_TRY_VOID(reader.range(from, end_key, std::ref(visit)));
     RELAIS_TRY_VOID(std::move(damaged));
     if (!seek) break;
+  }
+  return want;
+}
+
+template <class F>
+Result<void> walk_chunks(const Reader& reader, MailboxId mailbox, Uid want, F&& f) {
+  RELAIS_TRY([[maybe_unused]] const auto rest, walk_chunks_until(reader, mailbox, want, std::uint64_t{UINT32_MAX} + 1, f));
+  return {};
+}
+
+/// A group and where it ends.
+struct GroupSpan {
+  Uid first = 0;
+  std::uint64_t end = 0;  ///< first UID of the next group; above every UID for the last one
+  GroupRecord record;
+};
+
+/// The groups of a mailbox, ascending, from the one that may hold `want` on.
+Result<std::vector<GroupSpan>> read_groups(const Reader& reader, MailboxId mailbox, Uid want = 1);
+
+/// As walk_chunks, but looks only into groups for which accept(const GroupRecord&) holds.
+template <class Accept, class F>
+Result<void> walk_groups(const Reader& reader, MailboxId mailbox, Uid want, Accept&& accept, F&& f) {
+  if (want == 0) return {};
+  RELAIS_TRY(const auto groups, read_groups(reader, mailbox, want));
+  for (std::size_t i = 0; i < groups.size() && want != 0;) {
+    if (!accept(groups[i].record)) {
+      ++i;
+      continue;
+    }
+    auto behind = i + 1;  // neighbours are walked in one go
+    while (behind < groups.size() && accept(groups[behind].record)) ++behind;
+    RELAIS_TRY(want, walk_chunks_until(reader, mailbox, std::max(want, groups[i].first), groups[behind - 1].end, f));
+    i = behind;
   }
   return {};
 }
 
+/// Accepts every group or chunk.
+inline constexpr auto kEverything = [](const auto&) { return true; };
+
 /// Calls f(const HotRecord&) for each existing message of the set from UID `from` on, ascending; f returns false to stop.
-/// @param accept  called with each ChunkView that holds wanted UIDs; false skips it
+/// @param accept  called with GroupRecords and ChunkViews; those for which it is false are skipped
 template <class Accept, class F>
 Result<void> walk_records(const Reader& reader, MailboxId mailbox, const NumberSet& uids, Uid from, Accept&& accept, F&& f) {
   Wanted wanted(uids);
-  return walk_chunks(reader, mailbox, wanted.at_or_after(std::max<Uid>(from, 1)), [&](const ChunkView& chunk) -> Uid {
+  const auto visit = [&](const ChunkView& chunk) -> Uid {
     const auto last = chunk.last_uid();
-    auto want = wanted.at_or_after(chunk.first_uid());
-    // The walk may start in the middle of the set.
-    if (want < from) want = wanted.at_or_after(from);
+    auto want = wanted.at_or_after(std::max(chunk.first_uid(), from));
     if (want != 0 && want <= last && accept(chunk)) {
       auto i = chunk.lower_bound(want);
       while (i < chunk.count()) {
@@ -89,12 +128,16 @@ Result<void> walk_records(const Reader& reader, MailboxId mailbox, const NumberS
       }
     }
     return last == UINT32_MAX ? 0 : wanted.at_or_after(last + 1);
-  });
+  };
+  const auto want = wanted.at_or_after(std::max<Uid>(from, 1));
+  if constexpr (std::is_same_v<std::remove_cvref_t<Accept>, std::remove_cvref_t<decltype(kEverything)>>) {
+    return walk_chunks(reader, mailbox, want, visit);
+  } else {
+    return walk_groups(reader, mailbox, want, accept, visit);
+  }
 }
 
-inline const NumberSet& every_uid() {
-  static const NumberSet all(NumberRange{1, UINT32_MAX});
-  return all;
-}
+/// 1:4294967295.
+const NumberSet& every_uid();
 
 }  // namespace relais::storage::model

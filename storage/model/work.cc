@@ -96,6 +96,7 @@ Result<void> Work::make_default_mailboxes() {
 Result<void> Work::save() {
   for (auto& box : boxes_) {
     RELAIS_TRY_VOID(write_tail(*box));
+    RELAIS_TRY_VOID(write_group(*box));
     if (!box->dirty) continue;
     auto& record = box->record;
     if (context_.recent != nullptr) record.recent_from = context_.recent->recent_from(context_.account, box->id, record.recent_from);
@@ -218,6 +219,7 @@ Result<void> Work::rename(Box& box, std::string_view name) {
 
 Result<void> Work::bury(Box& box) {
   RELAIS_TRY_VOID(write_tail(box));
+  RELAIS_TRY_VOID(write_group(box));
   RELAIS_TRY_VOID(txn_.erase(name_key(box.record.name)));
   RELAIS_TRY_VOID(txn_.erase(mailbox_key(box.id)));
   if (box.record.uid_next > 1) RELAIS_TRY_VOID(txn_.put(dead_key(box.id), {}));
@@ -257,7 +259,7 @@ Result<void> Work::raise_counters(MailboxId id, Uid uid_next, ModSeq highest_mod
 
 Result<FlagBits> Work::used_keywords(const Box& box) const {
   FlagBits used = 0;
-  RELAIS_TRY_VOID(walk_records(txn_, box.id, every_uid(), 1, [](const ChunkView&) { return true; }, [&](const HotRecord& r) {
+  RELAIS_TRY_VOID(walk_records(txn_, box.id, every_uid(), 1, kEverything, [&](const HotRecord& r) {
     used |= r.flags;
     return true;
   }));

@@ -6,6 +6,7 @@
 #include "storage/model/keys.h"
 #include "storage/model/recent.h"
 #include "storage/model/records.h"
+#include "storage/model/walk.h"
 
 #include <cstdint>
 #include <functional>
@@ -25,13 +26,12 @@ inline constexpr std::uint32_t kDroppedTombstones = 1'000;  ///< at one time
 inline constexpr ModSeq kMaxDictatedModSeq = ModSeq{1} << 62;  ///< leaves room for as many again below 2^63 (RFC 7162 §3.1)
 inline constexpr Uid kMaxUid = UINT32_MAX - 1;            ///< so that uid_next is a number
 
-class Wanted;
-
 /// What a body needs from outside; the same in every run.
 struct Context {
   AccountId account{};
   std::int64_t now = 0;                 ///< seconds since epoch
   const RecentClaims* recent = nullptr; ///< may be null
+  std::uint32_t group_messages = kGroupMessages;
 };
 
 /// A mailbox in work.
@@ -42,12 +42,13 @@ struct Box {
   bool changed = false;                 ///< its messages changed under Work::mod_seq(): subscribers are told
   std::optional<HotChunk> tail;         ///< the last chunk while messages are appended
   Uid tail_key = 0;
+  std::optional<GroupSpan> group;       ///< the one that is being changed; written back when another is wanted
 };
 
 /// Loads what the body asks for, hands out numbers, and writes it all back in save(). Everything below the flags' meaning and the protocol's
 /// rules goes through here, so that counters, chunks, names and quota always move together.
 ///
-/// Invariants after save(): MailboxRecord's counters are the sums of its chunks; AccountRecord's usage is the sum of its mailboxes; each hot
+/// Invariants after save(): MailboxRecord's counters are the sums of its groups, theirs of their chunks; AccountRecord's usage is the sum of its mailboxes; each hot
 /// record has its message record and the other way round; every parent of a mailbox has a record.
 /// Errors: those of the Txn; Fault::corrupt for records that do not decode. After an error the body must fail.
 class Work {
@@ -118,6 +119,8 @@ class Work {
   Result<Box*> adopt(MailboxId id, std::string_view encoded);
   Result<void> load_tail(Box& box);
   Result<void> write_tail(Box& box);
+  Result<void> load_group(Box& box, Uid uid);
+  Result<void> write_group(Box& box);
   Result<bool> edit_chunk(Box& box, LoadedChunk& loaded, Wanted& wanted, std::uint64_t& left, const std::function<Edit(HotRecord&)>& edit);
   Result<void> merge_small(Box& box, std::span<const Uid> keys);
   Result<void> drop_old_tombstones(Box& box);

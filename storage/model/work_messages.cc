@@ -38,6 +38,34 @@ Result<void> Work::write_tail(Box& box) {
   return {};
 }
 
+// Makes box.group the group that `uid` belongs to, or an empty one named after it where the mailbox has none before it.
+Result<void> Work::load_group(Box& box, Uid uid) {
+  if (box.group && uid >= box.group->first && uid < box.group->end) return {};
+  RELAIS_TRY_VOID(write_group(box));
+  const auto begin = group_key(box.id, 0);
+  const auto end = mailbox_end(kGroupFamily, box.id);
+  RELAIS_TRY(const auto at, txn_.last_in(begin, group_key(box.id, uid + 1)));
+  GroupSpan span{uid, std::uint64_t{UINT32_MAX} + 1, {}};
+  if (at) {
+    RELAIS_TRY(span.record, decode_group(at->second));
+    span.first = uid_of(at->first).value_or(0);
+  }
+  auto next = [&](const KeyValue& entry) {
+    span.end = uid_of(entry.key).value_or(0);
+    return false;
+  };
+  RELAIS_TRY_VOID(txn_.range(group_key(box.id, uid + 1), end, std::ref(next)));
+  box.group = span;
+  return {};
+}
+
+Result<void> Work::write_group(Box& box) {
+  if (!box.group) return {};
+  const auto span = *std::exchange(box.group, std::nullopt);
+  if (span.record.messages == 0) return txn_.erase(group_key(box.id, span.first));
+  return txn_.put(group_key(box.id, span.first), encode(span.record));
+}
+
 Result<Uid> Work::append(Box& box, HotRecord record, std::string_view message_record, std::string_view header_fields_apart) {
   if (box.record.uid_next > kMaxUid) return fail(Fault::refused, "mailbox has no UIDs left", "LIMIT");
   RELAIS_TRY_VOID(load_tail(box));
@@ -46,8 +74,21 @@ Result<Uid> Work::append(Box& box, HotRecord record, std::string_view message_re
     RELAIS_TRY_VOID(write_tail(box));
     box.tail.emplace();
   }
-  if (box.tail->count() == 0) box.tail_key = record.uid;
+  RELAIS_TRY_VOID(load_group(box, record.uid));
+  if (box.tail->count() == 0) {
+    box.tail_key = record.uid;
+    if (box.group->record.messages >= context_.group_messages || box.group->record.messages == 0) {  // an empty one was named after an older UID
+      RELAIS_TRY_VOID(write_group(box));
+      box.group = GroupSpan{record.uid, std::uint64_t{UINT32_MAX} + 1, {}};
+    }
+  }
   box.tail->push_back(record);
+  auto& group = box.group->record;
+  group.last_uid = record.uid;
+  ++group.messages;
+  group.max_mod_seq = std::max(group.max_mod_seq, record.mod_seq);
+  if ((record.flags & kSeen) == 0) ++group.unseen;
+  if ((record.flags & kDeleted) != 0) ++group.deleted;
   RELAIS_TRY_VOID(txn_.put(message_key(box.id, record.uid), message_record));
   if (!header_fields_apart.empty()) RELAIS_TRY_VOID(txn_.put(header_key(box.id, record.uid), header_fields_apart));
 
@@ -98,6 +139,12 @@ Result<bool> Work::edit_chunk(Box& box, LoadedChunk& loaded, Wanted& wanted, std
   r.messages -= gone;
   r.unseen = r.unseen - unseen + chunk.unseen();
   r.deleted = r.deleted - deleted + chunk.deleted();
+  RELAIS_TRY_VOID(load_group(box, loaded.key));
+  auto& group = box.group->record;
+  group.messages -= gone;
+  group.unseen = group.unseen - unseen + chunk.unseen();
+  group.deleted = group.deleted - deleted + chunk.deleted();
+  for (const auto& record : chunk) group.max_mod_seq = std::max(group.max_mod_seq, record.mod_seq);
   r.octets -= octets_gone;
   account_.messages -= std::min<std::uint64_t>(account_.messages, gone);
   account_.octets -= std::min(account_.octets, octets_gone);
@@ -116,6 +163,7 @@ Result<bool> Work::edit_chunk(Box& box, LoadedChunk& loaded, Wanted& wanted, std
 Result<void> Work::edit_chunks(Box& box, const NumberSet& uids, std::uint64_t limit, bool only_deleted,
                                const std::function<Edit(HotRecord&)>& edit) {
   RELAIS_TRY_VOID(write_tail(box));
+  RELAIS_TRY_VOID(write_group(box));
   std::vector<LoadedChunk> slice;
   std::vector<Uid> small;
   Wanted wanted(uids);
@@ -126,14 +174,19 @@ Result<void> Work::edit_chunks(Box& box, const NumberSet& uids, std::uint64_t li
     // A Txn must not be modified while it is walked: load some, then edit them.
     slice.clear();
     Uid next = 0;
-    RELAIS_TRY_VOID(walk_chunks(txn_, box.id, want, [&](const ChunkView& view) -> Uid {
+    const auto load = [&](const ChunkView& view) -> Uid {
       const auto last = view.last_uid();
       const auto first_wanted = wanted.at_or_after(std::max(view.first_uid(), want));
       const bool skip = only_deleted && view.deleted() == 0;
       if (first_wanted != 0 && first_wanted <= last && !skip) slice.push_back({view.first_uid(), HotChunk(view)});
       next = last == UINT32_MAX || first_wanted == 0 ? 0 : wanted.at_or_after(last + 1);
       return slice.size() < kSliceChunks ? next : 0;
-    }));
+    };
+    if (only_deleted) {
+      RELAIS_TRY_VOID(walk_groups(txn_, box.id, want, [](const GroupRecord& group) { return group.deleted > 0; }, load));
+    } else {
+      RELAIS_TRY_VOID(walk_chunks(txn_, box.id, want, load));
+    }
     small.clear();
     for (auto& loaded : slice) {
       if (left == 0) break;
@@ -141,13 +194,14 @@ Result<void> Work::edit_chunks(Box& box, const NumberSet& uids, std::uint64_t li
       if (is_small) small.push_back(loaded.key);
     }
     RELAIS_TRY_VOID(merge_small(box, small));
+    RELAIS_TRY_VOID(write_group(box));  // the next walk reads it
     if (slice.size() < kSliceChunks) break;
     want = next;
   }
   return {};
 }
 
-// Chunks that expunges left nearly empty join the one before or behind, so that scans stay short.
+// Chunks that expunges left nearly empty join the one before or behind in their group, so that scans stay short.
 Result<void> Work::merge_small(Box& box, std::span<const Uid> keys) {
   Uid gone = 0;  // joined the one before already
   for (const auto key : keys) {
@@ -157,7 +211,9 @@ Result<void> Work::merge_small(Box& box, std::span<const Uid> keys) {
     RELAIS_TRY(const auto view, ChunkView::parse(*octets));
     HotChunk chunk(view);
 
-    RELAIS_TRY(const auto before, txn_.last_in(chunk_key(box.id, 0), chunk_key(box.id, key)));
+    RELAIS_TRY_VOID(load_group(box, key));
+    const auto group = *box.group;
+    RELAIS_TRY(const auto before, txn_.last_in(chunk_key(box.id, group.first), chunk_key(box.id, key)));
     if (before) {
       RELAIS_TRY(const auto previous, ChunkView::parse(before->second));
       if (previous.count() + chunk.count() <= kMergedChunk) {
@@ -180,7 +236,8 @@ Result<void> Work::merge_small(Box& box, std::span<const Uid> keys) {
       }
       return false;
     };
-    RELAIS_TRY_VOID(txn_.range(chunk_key(box.id, key + 1), mailbox_end(kChunkFamily, box.id), std::ref(take_first)));
+    const auto group_end = group.end > UINT32_MAX ? mailbox_end(kChunkFamily, box.id) : chunk_key(box.id, static_cast<Uid>(group.end));
+    RELAIS_TRY_VOID(txn_.range(chunk_key(box.id, key + 1), group_end, std::ref(take_first)));
     RELAIS_TRY_VOID(std::move(damaged));
     if (!next) continue;
     gone = (*next)[0].uid;
@@ -269,7 +326,7 @@ Result<bool> clear_dead(Txn& txn, std::size_t limit) {
       keys.emplace_back(entry.key);
       return true;
     };
-    for (const char family : {kMessageFamily, kChunkFamily, kHeaderFamily, kTombstoneFamily}) {
+    for (const char family : {kMessageFamily, kChunkFamily, kGroupFamily, kHeaderFamily, kTombstoneFamily}) {
       RELAIS_TRY_VOID(txn.range(Key(family).u32(number(*dead)), mailbox_end(family, *dead), std::ref(take)));
       RELAIS_TRY_VOID(std::move(damaged));
     }
