@@ -78,6 +78,7 @@ struct Delivery::Impl {
   const DeliveryOptions options;
   const Clock& clock;
   metrics::Gauge& open_intents;
+  metrics::Gauge& unlisted;
   metrics::Counter& retries;
   metrics::Counter& bounces;
   metrics::Counter& held;

@@ -68,6 +68,7 @@ net::Task<void> Delivery::Impl::recover_shard(storage::ShardNumber shard) {
   const std::lock_guard lock(mutex);
   if (view) shards[shard].mailbox = view->info.id;
   shards[shard].listed = true;
+  unlisted.add(-1);
   std::ranges::move(found, std::back_inserter(unfinished));
   co_return Result<void>{};
 }
