@@ -9,24 +9,25 @@ namespace relais::imap {
 net::Task<Done> enable(Session& session, const Tagged& command) {
   RELAIS_CO_TRY(const auto args, parse_enable(command.rest));
   auto& enabled = session.enabled();
-  auto& out = session.out();
-  out += "* ENABLED";
-  const auto turn_on = [&out](bool& what, std::string_view name) {
-    if (!std::exchange(what, true)) out.append(" ").append(name);
+  std::string names;
+  const auto turn_on = [&names](bool& what, std::string_view name) {
+    if (!std::exchange(what, true)) names.append(" ").append(name);
   };
+  bool condstore = enabled.condstore;
   for (const auto& name : args.capabilities) {
     if (name == "IMAP4REV2") {
       turn_on(enabled.rev2, "IMAP4rev2");
     } else if (name == "UTF8=ACCEPT" || name == "UTF8=ONLY") {
       turn_on(enabled.utf8_accept, "UTF8=ACCEPT");
     } else if (name == "CONDSTORE") {
-      turn_on(enabled.condstore, "CONDSTORE");
+      turn_on(condstore, "CONDSTORE");
     } else if (name == "QRESYNC") {
-      enabled.condstore = true;  // RFC 7162 §3.2.3: implied
+      condstore = true;  // RFC 7162 §3.2.3: implied
       turn_on(enabled.qresync, "QRESYNC");
     }
   }
-  out += "\r\n";
+  session.out().append("* ENABLED").append(names).append("\r\n");
+  if (condstore) session.enable_condstore();
   co_return Done{"ENABLE completed"};
 }
 

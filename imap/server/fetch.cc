@@ -124,7 +124,7 @@ net::Task<std::vector<storage::FlagChange>> narrow_to_changed(Session& session, 
 net::Task<Done> fetch(Session& session, const Tagged& command) {
   RELAIS_CO_TRY(const auto args, parse_fetch(command.rest, command.uid, session.dialect()));
   if (args.vanished && !session.enabled().qresync) co_return fail(Fault::syntax, "QRESYNC was not enabled");  // RFC 7162 §3.2.6
-  if (args.changed_since || args.has(FetchItem::Kind::mod_seq)) session.enabled().condstore = true;           // RFC 7162 §3.1
+  if (args.changed_since || args.has(FetchItem::Kind::mod_seq)) session.enable_condstore();           // RFC 7162 §3.1
   RELAIS_CO_TRY(auto uids, session.selected()->resolve(args.messages, command.uid));
   const auto plan = make_plan(args, command.uid);
   const Done done{command.uid ? "UID FETCH completed" : "FETCH completed"};
@@ -139,8 +139,8 @@ net::Task<Done> fetch(Session& session, const Tagged& command) {
   if (uids.empty()) co_return done;
   RELAIS_CO_TRY(const auto fetched, co_await fetch_all(session, plan, uids));
   if (fetched.unknown_encoding) co_return fail(Fault::refused, "a part's transfer encoding can't be decoded", "UNKNOWN-CTE");
-  // RFC 2180 §4.1.2: what is there was told; sequence numbers of messages that another session expunged get no answer.
-  if (!command.uid && fetched.messages < uids.count()) co_return fail(Fault::refused, "some of the messages are gone", "EXPUNGEISSUED");
+  // What is there was told; messages that another session expunged get no answer, and the client had better ask with NOOP (RFC 9051 §7.1).
+  if (!command.uid && fetched.messages < uids.count()) co_return Done{"[EXPUNGEISSUED] some of the messages are gone"};
   co_return done;
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/ascii.h"
 #include "imap/proto/write.h"
+#include "imap/server/encoded_part.h"
 #include "imap/server/object_id.h"
 #include "message/date.h"
 #include "message/decode.h"
@@ -14,7 +15,8 @@ namespace {
 
 using Kind = FetchItem::Kind;
 
-constexpr std::uint64_t kPiece = 256 * 1024;  // octets of a large message read at a time
+constexpr std::uint64_t kPiece = 256 * 1024;    // octets of a large message read at a time
+constexpr std::uint64_t kHeldWhole = 512 * 1024;  // octets of one response that may pend before any of it is sent
 
 void append_date(std::string& out, std::int64_t seconds, std::int16_t zone) {
   out += '"';
@@ -34,13 +36,17 @@ bool holds_nul(std::string_view octets) noexcept { return std::memchr(octets.dat
 }  // namespace
 
 FetchWriter::FetchWriter(Session& session, const FetchPlan& plan)
-    : session_(session), plan_(plan), out_(session.out()), flags_(session.selected()->keywords), sequencer_(session.selected()->uids) {}
+    : session_(session), plan_(plan), out_(session.out()), flags_(session.selected()->keywords), sequencer_(session.selected()->uids) {
+  sections_ = static_cast<std::size_t>(std::ranges::count_if(plan.items, &PlannedItem::is_section));
+}
+
+bool FetchWriter::at_hand(const PlannedItem& planned, const storage::MessageView& view) noexcept {
+  return view.has_content || !planned.is_section() || (planned.from_kept_fields() && view.header_fields_complete);
+}
 
 bool FetchWriter::complete(const storage::MessageView& view) const noexcept {
-  if (view.has_content) return true;
-  return std::ranges::all_of(plan_.items, [&view](const PlannedItem& planned) {
-    return !planned.is_section() || (planned.from_kept_fields() && view.header_fields_complete);
-  });
+  if (view.has_content) return sections_ * view.content.size() <= kHeldWhole;
+  return sections_ == 0 || std::ranges::all_of(plan_.items, [&view](const PlannedItem& planned) { return at_hand(planned, view); });
 }
 
 void FetchWriter::begin(const storage::MessageView& view, bool seen_now) {
@@ -51,7 +57,8 @@ void FetchWriter::begin(const storage::MessageView& view, bool seen_now) {
   const auto space = [this, start] {
     if (out_.size() != start) out_ += ' ';
   };
-  if (plan_.uid) {
+  // A change of flags told unasked goes with the UID (RFC 9051 §7.5.2, RFC 7162 §3.2.4).
+  if (plan_.uid || (seen_now && (session_.enabled().rev2 || session_.enabled().condstore))) {
     out_ += "UID ";
     append_number(out_, view.uid);
   }
@@ -86,11 +93,8 @@ net::Task<void> FetchWriter::stream(const storage::MessageView& view, bool seen_
   bool first = true;
   for (const auto& planned : plan_.items) {
     if (!std::exchange(first, false)) out_ += ' ';
-    if (!planned.is_section() || (planned.from_kept_fields() && view.header_fields_complete)) {
-      write_item(planned, view);
-      continue;
-    }
-    if (auto done = co_await stream_item(planned, view); !done) {
+    if (at_hand(planned, view)) write_item(planned, view);
+    if (auto done = at_hand(planned, view) ? co_await send_over() : co_await stream_item(planned, view); !done) {
       if (!sent_ && done.error().fault != Fault::closed) {
         out_.resize(start);
         ++left_out_;
@@ -231,28 +235,62 @@ void FetchWriter::write_decoded(const PlannedItem& planned, message::Encoding en
 net::Task<void> FetchWriter::stream_item(const PlannedItem& planned, const storage::MessageView& view) {
   out_ += planned.name;
   const bool size_only = planned.item.kind == Kind::binary_size;
-  const bool binary = size_only || planned.item.kind == Kind::binary;
   const auto range = locate(planned, view);
   if (!range) {
     out_ += size_only ? "0" : "NIL";
     co_return Result<void>{};
   }
-  if (!planned.fields && !binary) {
+  if (size_only || planned.item.kind == Kind::binary) co_return co_await stream_binary(planned, view, *range);
+  if (!planned.fields) {
     const auto part = window(planned.item, range->size());
     append_literal_start(out_, part.size());
     co_return co_await stream_range(view, {range->begin + part.begin, range->begin + part.end});
   }
-  std::string octets;
-  RELAIS_CO_TRY_VOID(co_await session_.store().read_content(session_.account(), session_.selected()->id, view.uid, range->begin, range->size(), octets));
-  if (planned.fields) {
-    scratch_.clear();
-    planned.fields->append(scratch_, octets);
-    write_literal(scratch_, planned.item, false);
-  } else {
-    const auto* part = planned.item.part.empty() ? nullptr : message::find(*structure(view), planned.item.part);
-    write_decoded(planned, part != nullptr ? part->encoding : message::Encoding::binary, octets);
-  }
+  std::string header;
+  RELAIS_CO_TRY_VOID(co_await session_.store().read_content(session_.account(), session_.selected()->id, view.uid, range->begin, range->size(), header));
+  scratch_.clear();
+  planned.fields->append(scratch_, header);
+  write_literal(scratch_, planned.item, false);
   co_return co_await send_over();
+}
+
+// Twice over the part: how large it is decoded must be said first.
+net::Task<void> FetchWriter::stream_binary(const PlannedItem& planned, const storage::MessageView& view, message::OctetRange range) {
+  const auto* part = planned.item.part.empty() ? nullptr : message::find(*structure(view), planned.item.part);
+  const auto encoding = part != nullptr ? part->encoding : message::Encoding::binary;
+  std::string piece;
+  std::uint64_t size = 0;
+  for (EncodedPart measured(session_, view.uid, range, encoding);;) {
+    auto more = co_await measured.next(piece);
+    if (!more && more.error().code == "UNKNOWN-CTE") {
+      unknown_encoding_ = true;
+      out_ += planned.item.kind == Kind::binary_size ? "0" : "NIL";
+      co_return Result<void>{};
+    }
+    if (!more) co_return fail(std::move(more).error());
+    if (!*more) break;
+    size += piece.size();
+  }
+  if (planned.item.kind == Kind::binary_size) {
+    append_number(out_, size);
+    co_return Result<void>{};
+  }
+  auto wanted = window(planned.item, size);
+  append_literal8_start(out_, wanted.size());  // it may hold NUL
+  std::uint64_t at = 0;
+  for (EncodedPart read(session_, view.uid, range, encoding); wanted.size() > 0;) {
+    RELAIS_CO_TRY(const auto more, co_await read.next(piece));
+    if (!more) co_return fail(Fault::corrupt, "a part changed while it was read");
+    const auto end = at + piece.size();
+    if (end > wanted.begin) {
+      const auto until = std::min(end, wanted.end);
+      out_.append(piece, static_cast<std::size_t>(wanted.begin - at), static_cast<std::size_t>(until - wanted.begin));
+      wanted.begin = until;
+      RELAIS_CO_TRY_VOID(co_await send_over());
+    }
+    at = end;
+  }
+  co_return Result<void>{};
 }
 
 net::Task<void> FetchWriter::send_over() {

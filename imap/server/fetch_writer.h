@@ -33,7 +33,8 @@ class FetchWriter {
  public:
   FetchWriter(Session& session, const FetchPlan& plan);
 
-  /// True where all that the plan asks of the message is in the view: write() does it then, without waiting.
+  /// True where all that the plan asks of the message is in the view and makes no giant of a response: write() does it then, without
+  /// waiting.
   bool complete(const storage::MessageView& view) const noexcept;
   /// @param seen_now  \Seen was set by this FETCH: FLAGS are told even if not asked for (RFC 9051 §6.4.5)
   void write(const storage::MessageView& view, bool seen_now);
@@ -53,10 +54,12 @@ class FetchWriter {
   void write_section(const PlannedItem& planned, const storage::MessageView& view);
   void write_binary(const PlannedItem& planned, const storage::MessageView& view);
   net::Task<void> stream_item(const PlannedItem& planned, const storage::MessageView& view);
+  net::Task<void> stream_binary(const PlannedItem& planned, const storage::MessageView& view, message::OctetRange range);
   net::Task<void> stream_range(const storage::MessageView& view, message::OctetRange range);
   net::Task<void> send_over();
   void write_literal(std::string_view octets, const FetchItem& item, bool binary);
   void write_decoded(const PlannedItem& planned, message::Encoding encoding, std::string_view octets);
+  static bool at_hand(const PlannedItem& planned, const storage::MessageView& view) noexcept;
   /// Where the item's octets lie; nullopt where the message has no such part.
   std::optional<message::OctetRange> locate(const PlannedItem& planned, const storage::MessageView& view);
   const message::Structure* structure(const storage::MessageView& view);
@@ -67,6 +70,7 @@ class FetchWriter {
   FlagsWriter flags_;
   Sequencer sequencer_;
   std::string scratch_;
+  std::size_t sections_ = 0;          ///< items of the plan that are octets of the message
   message::Structure structure_;      ///< of structure_uid_
   storage::Uid structure_uid_ = 0;
   bool unknown_encoding_ = false;

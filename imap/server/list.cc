@@ -88,6 +88,17 @@ bool matches_any(const std::vector<std::string>& patterns, std::string_view name
   return std::any_of(patterns.begin(), patterns.end(), [name](const std::string& pattern) { return list_matches(pattern, name); });
 }
 
+constexpr std::size_t kNamesPerTurn = 256;  // matched before other sessions get their turn
+
+// Which names match. Long names and many patterns with wildcards take a while.
+net::asio::awaitable<void> match(Session& session, Tree& tree, const std::vector<std::string>& patterns) {
+  std::size_t done = 0;
+  for (auto& node : tree.nodes()) {
+    node.matched = matches_any(patterns, node.name);
+    if (++done % kNamesPerTurn == 0) co_await session.yield();
+  }
+}
+
 bool is_selected(const ListArgs& args, const Node& node) {
   if (args.select_subscribed && (node.info == nullptr || !node.info->subscribed)) return false;
   if (args.select_special_use && (!node.exists() || node.info->special_use == 0)) return false;
@@ -120,14 +131,12 @@ net::Task<Done> list(Session& session, const Tagged& command) {
     session.out() += "* LIST (\\Noselect) \"/\" \"\"\r\n";
     co_return Done{"LIST completed"};
   }
-  if (args.return_status && (*args.return_status & kStatusHighestModSeq) != 0) session.enabled().condstore = true;
+  if (args.return_status && (*args.return_status & kStatusHighestModSeq) != 0) session.enable_condstore();
   RELAIS_CO_TRY(const auto mailboxes, co_await session.store().list(session.account()));
   const auto patterns = canonical(args.reference, args.patterns);
   Tree tree(mailboxes);
-  for (auto& node : tree.nodes()) {
-    node.matched = matches_any(patterns, node.name);
-    node.selected = is_selected(args, node);
-  }
+  co_await match(session, tree, patterns);
+  for (auto& node : tree.nodes()) node.selected = is_selected(args, node);
   if (args.select_recursive_match) tree.spread_selection();
 
   std::array<std::string_view, 2> criteria;
@@ -157,10 +166,8 @@ net::Task<Done> lsub(Session& session, const Tagged& command) {
   RELAIS_CO_TRY(const auto mailboxes, co_await session.store().list(session.account()));
   const auto patterns = canonical(args.reference, {args.pattern});
   Tree tree(mailboxes);
-  for (auto& node : tree.nodes()) {
-    node.matched = matches_any(patterns, node.name);
-    node.selected = node.info != nullptr && node.info->subscribed;
-  }
+  co_await match(session, tree, patterns);
+  for (auto& node : tree.nodes()) node.selected = node.info != nullptr && node.info->subscribed;
   tree.spread_selection();
   constexpr std::array<std::string_view, 1> kNoselect{"\\Noselect"};
   for (const auto& node : tree.nodes()) {

@@ -11,6 +11,7 @@ namespace relais::imap {
 namespace {
 
 constexpr std::uint32_t kBatchMessages = 2'000;
+constexpr std::size_t kBatchKeys = 50'000;           // keys times messages before others get their turn
 constexpr std::uint32_t kBatchOctets = 256 * 1024;   // some milliseconds of searching text before others get their turn
 constexpr std::uint32_t kContentLimit = 256 * 1024;  // a larger message is read part by part
 
@@ -59,7 +60,7 @@ net::Task<NumberSet> pass(Session& session, const SearchProgram& program, Level 
   storage::FetchRequest request;
   request.uids = &candidates;
   request.fields = fields_of(level);
-  request.max_messages = kBatchMessages;
+  request.max_messages = static_cast<std::uint32_t>(std::clamp<std::size_t>(kBatchKeys / program.keys(), 8, kBatchMessages));
   request.max_octets = kBatchOctets;
   request.content_limit = kContentLimit;
   do {
@@ -164,8 +165,10 @@ void reply(Session& session, const Tagged& command, const SearchArgs& args, cons
 
 net::Task<Done> search(Session& session, const Tagged& command) {
   RELAIS_CO_TRY(const auto args, parse_search(command.rest, session.dialect()));
+  // RFC 6855 §3: everything is UTF-8 then.
+  if (!args.charset.empty() && session.enabled().utf8_accept) co_return fail(Fault::syntax, "no CHARSET after ENABLE UTF8=ACCEPT");
   auto& box = *session.selected();
-  if (args.uses_mod_seq) session.enabled().condstore = true;  // RFC 7162 §3.1.5
+  if (args.uses_mod_seq) session.enable_condstore();  // RFC 7162 §3.1.5
   Result<Found> found;
   if (args.charset.empty() || args.charset == "US-ASCII" || args.charset == "UTF-8") {
     found = co_await find(session, args);

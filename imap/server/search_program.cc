@@ -87,6 +87,7 @@ Result<SearchProgram::Node> SearchProgram::build(const SearchKey& key, const Sel
   node.number = key.number;
   node.day = key.date.time_since_epoch().count();
   levels_[static_cast<std::size_t>(node.level)] = true;
+  ++keys_;
   switch (key.kind) {
     case Kind::all_of:
     case Kind::any_of:
@@ -118,6 +119,7 @@ Result<SearchProgram::Node> SearchProgram::build(const SearchKey& key, const Sel
     case Kind::text:
       node.key.emplace(key.text);
       needs_body_ = true;
+      if (++text_keys_ > kMaxTextKeys) return fail(Fault::refused, "too many keys that look at texts", "LIMIT");
       break;
     default: break;
   }

@@ -41,6 +41,11 @@ class SearchProgram {
   bool sets_only() const noexcept { return !uses(Level::flags) && !uses(Level::meta) && !uses(Level::header) && !uses(Level::content); }
   bool uses(Level level) const noexcept { return levels_[static_cast<std::size_t>(level)]; }
   bool needs_body() const noexcept { return needs_body_; }
+  /// How many keys a message may have to be held against.
+  std::size_t keys() const noexcept { return keys_; }
+
+  /// BODY and TEXT keys of one search: each goes over every message's text. Our own limit; beyond it Fault::refused [LIMIT].
+  static constexpr std::size_t kMaxTextKeys = 64;
 
  private:
   struct Node {
@@ -65,6 +70,8 @@ class SearchProgram {
   Node root_;
   std::array<bool, kLevels> levels_{};
   bool needs_body_ = false;
+  std::size_t keys_ = 0;
+  std::size_t text_keys_ = 0;
 };
 
 }  // namespace relais::imap

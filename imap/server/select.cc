@@ -98,7 +98,7 @@ net::Task<Done> select(Session& session, const Tagged& command) {
     session.unselect();
     session.out() += "* OK [CLOSED] previous mailbox is closed\r\n";  // RFC 9051 §6.3.2, RFC 7162 §3.2.11: whatever is enabled
   }
-  if (args.condstore) session.enabled().condstore = true;
+  if (args.condstore) session.enable_condstore();
   const bool read_only = command.command == Command::examine;
   session.listen();
   auto opened = co_await session.store().open(session.account(), args.mailbox, !read_only);

@@ -34,6 +34,9 @@ class Watch : public std::enable_shared_from_this<Watch> {
   void hear(const storage::ChangeEvent& event);
   storage::ModSeq mod_seq() const noexcept { return mod_seq_.load(std::memory_order_acquire); }
 
+  /// Nothing of what was heard up to `heard` concerns the mailbox beyond `mod_seq`. What is heard meanwhile stays.
+  void settle(storage::ModSeq heard, storage::ModSeq mod_seq) noexcept { mod_seq_.compare_exchange_strong(heard, mod_seq, std::memory_order_acq_rel); }
+
   /// From now on the next event wakes the connection (once). Arm, then look at mod_seq(), then wait.
   void arm() noexcept { armed_.store(true, std::memory_order_seq_cst); }
   void disarm() noexcept { armed_.store(false, std::memory_order_relaxed); }

@@ -259,6 +259,14 @@ void Session::forget_client() {
   deadline_ = net::in(server_->options().login_limit);
 }
 
+// RFC 7162 §3.1: the first such command tells HIGHESTMODSEQ of the selected mailbox.
+void Session::enable_condstore() {
+  if (std::exchange(enabled_.condstore, true) || !selected_) return;
+  out() += "* OK [HIGHESTMODSEQ ";
+  append_number(out(), selected_->synced);
+  out() += "] highest modification sequence\r\n";
+}
+
 void Session::idle(std::string tag) { idle_tag_ = std::move(tag); }
 
 // RFC 9051 §6.3.13: only "DONE" may come now.
@@ -382,7 +390,8 @@ net::Task<void> Session::sync(bool expunges) {
     append_flags_response(*change, writer);
     if (full()) RELAIS_CO_TRY_VOID(co_await flush());
   }
-  box.synced = std::max({box.synced, heard, changes.highest_mod_seq});
+  box.synced = std::max(box.synced, changes.highest_mod_seq);
+  if (heard > box.synced) watch_->settle(heard, box.synced);  // it was another mailbox, while this one was being opened
   box.stale = false;
   box.own.clear();
   co_return Result<void>{};

@@ -63,6 +63,8 @@ class Session {
   State state() const noexcept { return state_; }
   const storage::AccountRef& account() const noexcept { return account_; }
   Enabled& enabled() noexcept { return enabled_; }
+  /// A CONDSTORE enabling command came (RFC 7162 §3.1).
+  void enable_condstore();
   Dialect dialect() const noexcept { return {enabled_.rev2 || enabled_.utf8_accept}; }
   bool encrypted() const noexcept { return connection_->tls() != nullptr; }
   /// LOGIN and PLAIN may be used here and now.

@@ -61,7 +61,7 @@ net::Task<void> send_status(Session& session, const storage::MailboxInfo& info, 
 // The counters are those of the last commit, also for the selected mailbox (RFC 9051 §6.3.11 advises against asking for that one).
 net::Task<Done> status(Session& session, const Tagged& command) {
   RELAIS_CO_TRY(const auto args, parse_status(command.rest, session.dialect()));
-  if ((args.items & kStatusHighestModSeq) != 0) session.enabled().condstore = true;  // RFC 7162 §3.1
+  if ((args.items & kStatusHighestModSeq) != 0) session.enable_condstore();  // RFC 7162 §3.1
   RELAIS_CO_TRY(const auto info, co_await session.store().status(session.account(), args.mailbox));
   if (!info.selectable) co_return fail(Fault::refused, "this is only a name above others", "CANNOT");
   RELAIS_CO_TRY_VOID(co_await send_status(session, info, args.items));

@@ -43,12 +43,29 @@ net::Task<void> send_changes(Session& session, const storage::StoreFlagsResult& 
   co_return Result<void>{};
 }
 
+// RFC 7162 §3.1.3 recommends to tell what the refused messages look like now: the client would have to ask.
+net::Task<void> send_refused(Session& session, const NumberSet& failed) {
+  FlagsWriter writer(session.selected()->keywords);
+  storage::FetchBatch batch;
+  storage::FetchRequest request;
+  request.uids = &failed;
+  do {
+    RELAIS_CO_TRY_VOID(co_await session.store().fetch(session.account(), session.selected()->id, request, batch));
+    for (const auto& view : batch.messages) {
+      session.append_flags_response({view.uid, view.flags, view.mod_seq}, writer);
+      if (session.full()) RELAIS_CO_TRY_VOID(co_await session.flush());
+    }
+    request.first = batch.next;
+  } while (batch.next != 0);
+  co_return Result<void>{};
+}
+
 }  // namespace
 
 net::Task<Done> store(Session& session, const Tagged& command) {
   RELAIS_CO_TRY(auto args, parse_store(command.rest, session.dialect()));
   if (session.selected()->read_only) co_return fail(Fault::refused, "the mailbox was opened read-only", "CANNOT");
-  if (args.unchanged_since) session.enabled().condstore = true;  // RFC 7162 §3.1
+  if (args.unchanged_since) session.enable_condstore();  // RFC 7162 §3.1
   RELAIS_CO_TRY(auto uids, session.selected()->resolve(args.messages, command.uid));
   if (uids.empty()) co_return Done{"no messages to change"};
   // What others did to these flags before must be told even with .SILENT (RFC 9051 §6.4.6).
@@ -66,13 +83,15 @@ net::Task<Done> store(Session& session, const Tagged& command) {
   session.own_flag_changes(stored);
   RELAIS_CO_TRY_VOID(co_await send_changes(session, stored, args.silent));
 
-  if (!stored.failed.empty()) {  // RFC 7162 §3.1.3: OK, even where all failed
+  if (!stored.failed.empty()) {
+    RELAIS_CO_TRY_VOID(co_await send_refused(session, stored.failed));
+    // RFC 7162 §3.1.3: OK, even where all failed.
     std::string text = "[MODIFIED ";
     append_number_set(text, command.uid ? stored.failed : box.sequences_of(stored.failed));
     co_return Done{text.append("] conditional STORE failed")};
   }
-  // RFC 2180 §4.2: a message that another session expunged, and the client does not know it yet.
-  if (!command.uid && stored.changed.size() < uids.count()) co_return fail(Fault::refused, "some of the messages are gone", "EXPUNGEISSUED");
+  // RFC 2180 §4.2: a message that another session expunged, and the client does not know it yet. Not an error with .SILENT.
+  if (!command.uid && !args.silent && stored.changed.size() < uids.count()) co_return fail(Fault::refused, "some of the messages are gone", "EXPUNGEISSUED");
   co_return Done{command.uid ? "UID STORE completed" : "STORE completed"};
 }
 
