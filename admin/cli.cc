@@ -233,22 +233,23 @@ class CommandLine {
     operation(storage, "stats", "what each shard holds");
   }
 
+  // A command that prints a text of its own, as a string where JSON is asked for.
+  void prints(CLI::App* app, std::string (*text)()) {
+    json_flag(app);
+    app->callback([this, text] {
+      invocation_.run = [text](Invocation& invocation) {
+        std::cout << (invocation.as_json ? json(text()).dump() + "\n" : text());
+        return static_cast<int>(kExitOk);
+      };
+    });
+  }
+
   void add_config() {
     auto* config = group("config", "configuration: defaults, check");
     auto* defaults = config->add_subcommand("defaults", "print every key with its meaning and default, as TOML");
-    defaults->callback([this] {
-      invocation_.run = [](Invocation&) {
-        std::cout << render_default_settings();
-        return static_cast<int>(kExitOk);
-      };
-    });
+    prints(defaults, render_default_settings);
     auto* reference = config->add_subcommand("reference", "print docs/config.md");
-    reference->callback([this] {
-      invocation_.run = [](Invocation&) {
-        std::cout << render_settings_reference();
-        return static_cast<int>(kExitOk);
-      };
-    });
+    prints(reference, render_settings_reference);
     auto* check = config->add_subcommand("check", "read the configuration and say what is wrong with it");
     check->add_option("--dir", invocation_.command.dir, "the platform's directory")->envname("RELAIS_DIR")->required();
     json_flag(check);
