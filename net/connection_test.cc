@@ -394,7 +394,11 @@ TEST(Listener, Ipv6) {
   const auto listener = Listener::open(loops, options, session);
   if (!listener) GTEST_SKIP() << "no IPv6 here: " << listener.error().text;
   (*listener)->start();
-  EXPECT_TRUE(run_on(loops.at(0), connect(loops.at(0), "::1", (*listener)->port(), in(kSoon))));
+  auto dialogue = [&]() -> asio::awaitable<bool> {
+    const auto connection = co_await connect(loops.at(0), "::1", (*listener)->port(), in(kSoon));
+    co_return connection.has_value();  // and the connection ends on its own loop
+  };
+  EXPECT_TRUE(run_on(loops.at(0), dialogue()));
   EXPECT_EQ(peer.get_future().get(), "::1");
 }
 
