@@ -55,7 +55,7 @@ net::Task<void> FakeDirectory::add_alias(std::string, std::vector<std::string>) 
 net::Task<void> FakeDirectory::remove_alias(std::string) { co_return unused(); }
 net::Task<std::vector<directory::Alias>> FakeDirectory::aliases(std::string) { co_return unused(); }
 
-World::World(Options options) {
+World::World(Options options, std::shared_ptr<net::TlsContext> tls) {
   log::configure(log::Level::error, log::Format::logfmt);
   auto engine = storage::make_memory_engine();
   engine_ = engine.get();
@@ -65,6 +65,7 @@ World::World(Options options) {
   Services services;
   services.directory = &directory_;
   services.store = store_.get();
+  services.tls = std::move(tls);
   services.clock = &clock_;
   server_ = std::make_shared<Server>(std::move(services), std::move(options));
 }

@@ -47,7 +47,7 @@ class FakeDirectory final : public directory::Directory {
 /// A server with everything below it, the same octets at every run.
 class World {
  public:
-  explicit World(Options options = plaintext());
+  explicit World(Options options = plaintext(), std::shared_ptr<net::TlsContext> tls = nullptr);
 
   static Options plaintext() {
     Options options;
