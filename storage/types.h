@@ -51,6 +51,7 @@ struct MailboxInfo {
   std::uint32_t deleted = 0;    ///< how many carry \Deleted (STATUS DELETED, RFC 9051 §6.3.11)
   std::uint64_t octets = 0;     ///< sum of message sizes (STATUS SIZE, RFC 8438)
   Uid recent_from = 1;          ///< UIDs from here on are \Recent to the next read-write session that selects it
+  Uid uidl_until = 0;           ///< no message above it has a MessageView::uidl: POP3 need not look for one
   std::uint8_t special_use = kUseNone;
   bool subscribed = false;
   bool selectable = true;       ///< false: a name that exists only as a parent (\Noselect), or a subscription without mailbox (\NonExistent)

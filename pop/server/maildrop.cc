@@ -9,6 +9,7 @@ net::Task<Maildrop> Maildrop::open(storage::Store& store, storage::AccountRef ac
   drop.account_ = account;
   drop.mailbox_ = view.info.id;
   drop.uid_validity_ = view.info.uid_validity;
+  drop.uidl_until_ = view.info.uidl_until;
   drop.uids_ = std::move(view.uids);
   drop.messages_.reserve(drop.uids_.count());
   storage::FetchBatch batch;
@@ -25,6 +26,11 @@ net::Task<Maildrop> Maildrop::open(storage::Store& store, storage::AccountRef ac
   }
   drop.count_ = static_cast<std::uint32_t>(drop.messages_.size());
   co_return drop;
+}
+
+NumberSet Maildrop::maybe_with_uidl() const {
+  if (uidl_until_ == 0) return {};
+  return uids_.intersect(NumberSet(NumberRange{1, uidl_until_}));
 }
 
 Maildrop::Message* Maildrop::find(std::uint32_t number) noexcept {

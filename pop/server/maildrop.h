@@ -42,6 +42,8 @@ class Maildrop {
   storage::AccountRef account() const noexcept { return account_; }
   storage::MailboxId mailbox() const noexcept { return mailbox_; }
   std::uint32_t uid_validity() const noexcept { return uid_validity_; }
+  /// The messages that may have a unique id of the legacy platform.
+  NumberSet maybe_with_uidl() const;
   /// Every message, deleted or not.
   const NumberSet& uids() const noexcept { return uids_; }
 
@@ -49,6 +51,7 @@ class Maildrop {
   storage::AccountRef account_{};
   storage::MailboxId mailbox_{};
   std::uint32_t uid_validity_ = 0;
+  storage::Uid uidl_until_ = 0;
   NumberSet uids_;
   std::vector<Message> messages_;  ///< message number n at n - 1, ascending uid
   std::uint32_t count_ = 0;

@@ -55,7 +55,8 @@ net::Task<void> Session::send_message(const Maildrop::Message& message, std::opt
   MessageWriter writer;
   writer.append(out(), content);
   writer.finish(out());
-  co_return co_await flush_if_large();
+  if (large()) co_return co_await flush();
+  co_return Result<void>{};
 }
 
 // In pieces: a message of any size takes the memory of two of them.
@@ -80,7 +81,7 @@ net::Task<void> Session::send_large(const Maildrop::Message& message, std::optio
     at += piece.size();
     const auto wanted = lines ? cutter.take(piece) : piece.size();
     writer.append(out(), std::string_view(piece).substr(0, wanted));
-    RELAIS_CO_TRY_VOID(co_await flush_if_large());
+    if (large()) RELAIS_CO_TRY_VOID(co_await flush());
     if (lines && wanted < piece.size()) break;
   }
   writer.finish(out());
@@ -90,13 +91,9 @@ net::Task<void> Session::send_large(const Maildrop::Message& message, std::optio
 net::Task<void> Session::uidl(Command& command) {
   if (!command.message) co_return co_await uidl_all();
   RELAIS_CO_TRY(const auto* message, message_of(command));
-  const NumberSet uids(NumberRange{message->uid, message->uid});
+  const auto uids = drop_.maybe_with_uidl().intersect(NumberSet(NumberRange{message->uid, message->uid}));
   storage::FetchBatch batch;
-  storage::FetchRequest request;
-  request.uids = &uids;
-  request.first = message->uid;
-  request.fields = storage::kFetchMeta;
-  RELAIS_CO_TRY_VOID(co_await services().store->fetch(drop_.account(), drop_.mailbox(), request, batch));
+  if (!uids.empty()) RELAIS_CO_TRY_VOID(co_await fetch_uidls(uids, message->uid, batch));
   std::string text;
   append_number(text, *command.message);
   text += ' ';
@@ -107,40 +104,42 @@ net::Task<void> Session::uidl(Command& command) {
   co_return Result<void>{};
 }
 
-net::Task<void> Session::uidl_all() {
-  // The first batch before the reply begins: after that no error can be told.
-  storage::FetchBatch batch;
+net::Task<void> Session::fetch_uidls(const NumberSet& uids, storage::Uid first, storage::FetchBatch& batch) {
   storage::FetchRequest request;
-  request.uids = &drop_.uids();
+  request.uids = &uids;
+  request.first = first;
   request.fields = storage::kFetchMeta;
-  const auto& messages = drop_.messages();
-  std::size_t at = 0;
-  const auto unique_id_listing = [&](std::string_view stored) {
-    const auto& message = messages[at++];
-    if (message.deleted) return;
-    append_number(out(), at);
+  co_return co_await services().store->fetch(drop_.account(), drop_.mailbox(), request, batch);
+}
+
+// Only messages that the legacy platform had may have an id of its making; those of the others are derived without a look at the storage.
+net::Task<void> Session::uidl_all() {
+  const auto uids = drop_.maybe_with_uidl();
+  storage::FetchBatch batch;
+  // The first batch before the reply begins: after that no error can be told.
+  if (!uids.empty()) RELAIS_CO_TRY_VOID(co_await fetch_uidls(uids, 1, batch));
+  append_ok(out(), "");
+  std::size_t in_batch = 0;
+  std::uint32_t number = 0;
+  for (const auto& message : drop_.messages()) {
+    ++number;
+    while (in_batch == batch.messages.size() && batch.next != 0) {
+      if (auto more = co_await fetch_uidls(uids, batch.next, batch); !more) {
+        co_return fail(Fault::closed, "unique ids can't be read", "", more.error().detail);
+      }
+      in_batch = 0;
+    }
+    // A message that was removed since the login is not in the batch, and listed all the same.
+    const bool there = in_batch < batch.messages.size() && batch.messages[in_batch].uid == message.uid;
+    const auto stored = there ? batch.messages[in_batch++].uidl : std::string_view();
+    if (message.deleted) continue;
+    append_number(out(), number);
     out() += ' ';
     if (is_unique_id(stored)) out() += stored;
     else append_unique_id(out(), drop_.uid_validity(), message.uid);
     out() += "\r\n";
-  };
-  bool begun = false;
-  while (request.first != 0 && !messages.empty()) {
-    auto fetched = co_await services().store->fetch(drop_.account(), drop_.mailbox(), request, batch);
-    if (!fetched) {
-      if (!begun) co_return fetched;
-      co_return fail(Fault::closed, "unique ids can't be read", "", fetched.error().detail);
-    }
-    if (!std::exchange(begun, true)) append_ok(out(), "");
-    for (const auto& view : batch.messages) {
-      while (at < messages.size() && messages[at].uid < view.uid) unique_id_listing({});  // gone since login: still listed
-      if (at < messages.size() && messages[at].uid == view.uid) unique_id_listing(view.uidl);
-    }
-    request.first = batch.next;
-    RELAIS_CO_TRY_VOID(co_await flush_if_large());
+    if (large()) RELAIS_CO_TRY_VOID(co_await flush());
   }
-  if (!begun) append_ok(out(), "");
-  while (at < messages.size()) unique_id_listing({});
   out() += ".\r\n";
   co_return Result<void>{};
 }

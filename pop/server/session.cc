@@ -11,8 +11,6 @@
 namespace relais::pop {
 namespace {
 
-constexpr std::size_t kFlushAt = 64 * 1024;  // octets of gathered replies
-
 metrics::Counter& commands_counter() {
   static auto& counter = metrics::counter("relais_pop_commands_total", "POP3 commands executed.");
   return counter;
@@ -137,11 +135,6 @@ net::Task<void> Session::flush() {
   co_return co_await connection_->flush(net::in(options().write_limit));
 }
 
-net::Task<void> Session::flush_if_large() {
-  if (out().size() < kFlushAt) co_return Result<void>{};
-  co_return co_await flush();
-}
-
 void Session::protocol_error(const Error& error) {
   append_error(out(), error);
   if (++bad_commands_ >= options().max_bad_commands) end("", "too many bad commands");
@@ -242,7 +235,7 @@ net::Task<void> Session::list(Command& command) {
     if (message.deleted) continue;
     scan_listing(out(), i + 1, message.size);
     out() += "\r\n";
-    RELAIS_CO_TRY_VOID(co_await flush_if_large());
+    if (large()) RELAIS_CO_TRY_VOID(co_await flush());
   }
   out() += ".\r\n";
   co_return Result<void>{};

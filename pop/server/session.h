@@ -19,6 +19,8 @@ namespace relais::pop {
 /// States of RFC 1939 §3. UPDATE is what QUIT does; it takes no commands.
 enum class State : std::uint8_t { authorization = 1, transaction = 2, over = 4 };
 
+inline constexpr std::size_t kFlushAt = 64 * 1024;  ///< octets of gathered replies
+
 /// One session. Replies gather in the connection's output and are sent when no whole command is left in the input, so that a pipelining client
 /// (RFC 2449 §6.6) gets many with one write; a large reply is sent as it comes.
 ///
@@ -43,8 +45,8 @@ class Session {
   /// The next line; with `more` never. Drop its octets (`used`) after use. Fault::closed ends the session.
   net::Task<LineFramer::Step> read_line(std::size_t limit);
   net::Task<void> flush();
-  /// Sends what has gathered where that is much.
-  net::Task<void> flush_if_large();
+  /// Whether enough has gathered to be sent before the reply is complete.
+  bool large() const noexcept { return connection_->out().size() >= kFlushAt; }
   void protocol_error(const Error& error);
   void end(std::string_view code, std::string_view text);
   void end_after(const Error& closed);
@@ -81,6 +83,7 @@ class Session {
   net::Task<void> top(Command& command);
   net::Task<void> uidl(Command& command);
   net::Task<void> uidl_all();
+  net::Task<void> fetch_uidls(const NumberSet& uids, storage::Uid first, storage::FetchBatch& batch);
   /// Sends the message, or with `lines` its header and that many lines.
   net::Task<void> send_message(const Maildrop::Message& message, std::optional<std::uint32_t> lines);
   net::Task<void> send_large(const Maildrop::Message& message, std::optional<std::uint32_t> lines);

@@ -435,11 +435,13 @@ TEST(PopSession, WrongPasswordsAreCountedForAddressAndAccount) {
 
 TEST(PopSession, ManyMessagesAreListedInPieces) {
   std::vector<Mail> mail(10'000, Mail{"Subject: x\r\n\r\n"});
+  for (std::size_t i = 0; i < 4'500; ++i) mail[i].uidl = "old-" + std::to_string(i + 1);
   Platform platform(mail, plaintext());
   net::Script script{.to_server = std::string(kLogin) + "LIST\r\nUIDL\r\nDELE 1\r\nUIDL\r\nQUIT\r\n"};
   net::play(script, platform.starter());
   EXPECT_EQ(static_cast<std::size_t>(std::ranges::count(script.from_server, '\n')), 3 + 10'002 + 10'002 + 1 + 10'001 + 1U);
   EXPECT_TRUE(script.from_server.contains("\r\n10000 4d2.2710\r\n"));
+  EXPECT_TRUE(script.from_server.contains("\r\n4500 old-4500\r\n4501 4d2.1195\r\n"));
   EXPECT_EQ(platform.uids(), "2:10000");
 }
 

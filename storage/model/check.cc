@@ -193,6 +193,7 @@ class Checker {
     auto* mailbox = find(id);
     if (mailbox == nullptr) return;
     if (record->header_fields_apart) mailbox->headers_apart.insert(uid);
+    if (!record->uidl.empty() && uid > mailbox->record.uidl_until) problem(name_of(id, uid) + ": has a UIDL that the mailbox does not know of");
     // Hot records and message records walk in step.
     auto& at = mailbox->next_range;
     while (at < mailbox->uids.size() && uid > mailbox->uids[at].last) {

@@ -66,6 +66,7 @@ std::string encode(const MailboxRecord& r) {
   put_u32(out, r.uid_validity);
   put_u32(out, r.uid_next);
   put_u32(out, r.recent_from);
+  put_u32(out, r.uidl_until);
   put_u32(out, r.messages);
   put_u32(out, r.unseen);
   put_u32(out, r.deleted);
@@ -88,6 +89,7 @@ Result<MailboxRecord> decode_mailbox(std::string_view octets) {
   r.uid_validity = in.u32();
   r.uid_next = in.u32();
   r.recent_from = in.u32();
+  r.uidl_until = in.u32();
   r.messages = in.u32();
   r.unseen = in.u32();
   r.deleted = in.u32();
@@ -116,6 +118,7 @@ MailboxInfo to_info(MailboxId id, MailboxRecord r) {
   info.deleted = r.deleted;
   info.octets = r.octets;
   info.recent_from = r.recent_from;
+  info.uidl_until = r.uidl_until;
   info.special_use = r.special_use;
   info.selectable = r.selectable;
   info.keywords = std::move(r.keywords);
@@ -183,8 +186,10 @@ void set_save_date(std::string& encoded, std::int64_t date) {
   store_big_endian(encoded.data() + kSaveDateAt, unsigned64(date));
 }
 
+bool has_uidl(std::string_view encoded) noexcept { return encoded.size() > kMessageHeader && encoded[kMessageHeader] != '\0'; }
+
 Result<void> drop_uidl(std::string& encoded) {
-  if (encoded.size() > kMessageHeader && encoded[kMessageHeader] == '\0') return {};  // the usual case: there is none
+  if (!has_uidl(encoded)) return {};  // the usual case
   RELAIS_TRY(auto record, decode_message(encoded));
   record.uidl = {};
   encoded = encode(record);

@@ -34,6 +34,7 @@ struct MailboxRecord {
   std::uint32_t uid_validity = 0;
   Uid uid_next = 1;
   Uid recent_from = 1;
+  Uid uidl_until = 0;                   ///< no message above it has a UIDL of a legacy platform
   std::uint32_t messages = 0;
   std::uint32_t unseen = 0;
   std::uint32_t deleted = 0;
@@ -79,6 +80,8 @@ Result<BlobId> decode_message_blob(std::string_view octets);
 // Edits of an encoded record, at fixed places: the blob's number and the save date are known only inside the transaction.
 void set_blob(std::string& encoded, BlobId blob);
 void set_save_date(std::string& encoded, std::int64_t date);
+/// Whether a legacy platform had handed out a UIDL.
+bool has_uidl(std::string_view encoded) noexcept;
 /// COPY drops the UIDL that the legacy platform had handed out: two messages of one mailbox must not share one (RFC 1939 §7).
 Result<void> drop_uidl(std::string& encoded);
 

@@ -23,6 +23,7 @@ MailboxRecord mailbox() {
   r.uid_validity = 1'767'225'604;
   r.uid_next = 10;
   r.recent_from = 9;
+  r.uidl_until = 5;
   r.messages = 2;
   r.unseen = 1;
   r.deleted = 1;
@@ -60,7 +61,7 @@ TEST(Golden, Account) {
 
 TEST(Golden, Mailbox) {
   constexpr auto kHex =
-      "0101206955b9040000000a00000009000000020000000100000001000000030000"
+      "0101206955b9040000000a0000000900000005000000020000000100000001000000030000"
       "00000000012b000000000000001100000000000010000453656e74030a24466f727761726465640004776f726b";
   EXPECT_EQ(to_hex(encode(mailbox())), kHex);
   EXPECT_EQ(decode_mailbox(*from_hex(kHex)).value(), mailbox());

@@ -297,6 +297,7 @@ TEST_F(StoreTest, AMigratorDictates) {
   ASSERT_TRUE(await(store->set_uid_next(kAccount, inbox->id, 9'000, 8'000)));
   ASSERT_TRUE(await(store->set_uid_next(kAccount, inbox->id, 10, 10)));
   EXPECT_EQ(status("INBOX").uid_next, 9'000U);
+  EXPECT_EQ(status("INBOX").uidl_until, 1'000U);
   EXPECT_EQ(status("INBOX").highest_mod_seq, 8'000U);
   const auto later = append("INBOX", 3);
   EXPECT_THAT(later->uids, ElementsAre(9'000U));

@@ -94,6 +94,7 @@ Result<Uid> Work::append(Box& box, HotRecord record, std::string_view message_re
 
   auto& r = box.record;
   r.uid_next = record.uid + 1;
+  if (has_uidl(message_record)) r.uidl_until = record.uid;
   ++r.messages;
   r.octets += record.size;
   if ((record.flags & kSeen) == 0) ++r.unseen;
