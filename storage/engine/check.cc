@@ -11,18 +11,24 @@ namespace relais::storage {
 namespace {
 
 constexpr std::size_t kMaxProblems = 1000;
+const std::string kBeyondKeys(kAccountSize + kMaxKey + 1, '\xFF');
 
 class Check {
  public:
-  Check(const Index& index, const SegmentFolder& folder) : index_(index), folder_(folder) {}
+  Check(const Index& index, const TableSet& tables, const SegmentFolder& folder) : index_(index), tables_(tables), folder_(folder) {}
 
   Result<CheckReport> run() {
     // Compaction may remove a segment after its rows changed, so a problem counts only if it is still there in a newer view.
-    RELAIS_TRY(const auto view, index_.read());
-    RELAIS_TRY_VOID(view.for_each_entry([this](std::string_view key, std::string_view stored) { return entry(key, stored); }));
-    RELAIS_TRY_VOID(view.for_each_segment([this](std::uint32_t segment, const SegmentRow& row) { return segments_.emplace(segment, Counted{row}), true; }));
-    for (auto& [segment, counted] : segments_) file(segment, counted);
-    RELAIS_TRY_VOID(view.for_each_blob(BlobId{0}, [this](BlobId id, const Result<BlobRow>& row) { return blob(id, row), true; }));
+    RELAIS_TRY(const auto view, tables_.view(index_));
+    const Layers entries(view, RowPrefix::raw_entries());
+    RELAIS_TRY_VOID(entries.top().range({}, kBeyondKeys, [this](const KeyValue& row) { return entry(row.key, row.value); }));
+    const Layers segments(view, RowPrefix(RowKind::segment));
+    RELAIS_TRY_VOID(segments.top().range({}, kBeyondKeys, [this](const KeyValue& row) { return segment(row); }));
+    for (auto& [number, counted] : segments_) file(number, counted);
+    const Layers blobs(view, RowPrefix(RowKind::blob));
+    RELAIS_TRY_VOID(blobs.top().range({}, kBeyondKeys, [this](const KeyValue& row) {
+      return blob(static_cast<BlobId>(Decoder(row.key).u64()), decode_blob_row(row.value)), true;
+    }));
     for (const auto& [segment, counted] : segments_)
       if (counted.live != counted.row.live)
         problem("segment " + std::to_string(segment) + ": its row says " + std::to_string(counted.row.live) + " live octets, its blobs have " +
@@ -47,6 +53,16 @@ class Check {
     return true;
   }
 
+  bool segment(const KeyValue& row) {
+    const auto number = Decoder(row.key).u32();
+    if (const auto decoded = decode_segment_row(row.value)) {
+      segments_.emplace(number, Counted{*decoded});
+    } else {
+      problem("segment " + std::to_string(number) + ": " + decoded.error().detail);
+    }
+    return true;
+  }
+
   void file(std::uint32_t segment, const Counted& counted) {
     if (const auto opened = folder_.open(segment); !opened) {
       if (still_there(segment)) problem(opened.error().detail);
@@ -57,10 +73,11 @@ class Check {
   }
 
   bool still_there(std::uint32_t segment) const {
-    bool found = false;
-    const auto view = index_.read();
-    if (view) (void)view->for_each_segment([&](std::uint32_t number, const SegmentRow&) { return !(found = number == segment); });
-    return found;
+    const auto view = tables_.view(index_);
+    if (!view) return true;
+    const auto key = segment_key(segment);
+    const auto row = Layers(*view, RowPrefix(RowKind::segment)).top().get({key.data(), key.size()});
+    return !row || *row;
   }
 
   void blob(BlobId id, const Result<BlobRow>& row) {
@@ -78,9 +95,9 @@ class Check {
 
   /// False where compaction has moved the blob, or it was released, since the view was taken.
   bool same_row(BlobId id, const BlobRow& row) const {
-    const auto view = index_.read();
-    const auto now = view ? view->blob(id) : Result<std::optional<BlobRow>>();
-    return now && *now && (*now)->same_place(row);
+    const auto view = tables_.view(index_);
+    const auto now = view ? blob_row(*view, id) : fail(view.error());
+    return !now || (*now && (*now)->same_place(row));
   }
 
   Result<void> record(BlobId id, const BlobRow& row) {
@@ -101,6 +118,7 @@ class Check {
 
   static constexpr std::uint64_t kStep = 4ULL << 20;
   const Index& index_;
+  const TableSet& tables_;
   const SegmentFolder& folder_;
   CheckReport report_;
   std::map<std::uint32_t, Counted> segments_;
@@ -110,6 +128,6 @@ class Check {
 
 }  // namespace
 
-Result<CheckReport> check_shard(const Index& index, const SegmentFolder& folder) { return Check(index, folder).run(); }
+Result<CheckReport> check_shard(const Index& index, const TableSet& tables, const SegmentFolder& folder) { return Check(index, tables, folder).run(); }
 
 }  // namespace relais::storage

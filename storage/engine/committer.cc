@@ -1,12 +1,13 @@
-// Gathers waiting changes, appends their blobs, commits them in one index transaction and resumes the waiters.
+// Gathers waiting changes, makes them durable with one write and one sync, and resumes the waiters.
 //
 // The order of writes, and why a crash at any instant loses nothing acknowledged (docs/storage.md has it at length):
-//   1. records are appended to the newest segment       crash: octets beyond the acknowledged length, cut off at the next open
-//   2. fdatasync of the segment                          crash: the same
-//   3. one index transaction with keys, locations and    crash: LMDB's previous state stands, and with it the old acknowledged length
-//      segment lengths; LMDB syncs its pages, then the
-//      page that makes them valid
+//   1. records are appended to the newest segment, not      crash: octets beyond the acknowledged length, cut off at the next open
+//      synced (a large group: synced)
+//   2. one journal record: changed rows and, unless         crash before the sync: the record is whole or it does not verify; it was not
+//      synced in 1, the records' octets; one sync           acknowledged, so either is right
+//   3. the rows join the table in memory: readers see them  crash: replay of the journal restores rows and octets
 //   4. waiters resume
+// The checkpointer moves tables to the index later; until then the journal is what keeps them.
 #include "storage/engine/committer.h"
 
 #include "base/check.h"
@@ -17,15 +18,16 @@
 
 #include <pthread.h>
 
-#include <cerrno>
 #include <exception>
 
 namespace relais::storage {
 namespace {
 
-constexpr std::size_t kArena = 256 * 1024;               // octets that a body may write before its overlay allocates more
-constexpr std::uint64_t kDiskIsFull = 1ULL << 20;        // octets free below which an I/O error of LMDB is taken for a short write
-constexpr std::uint64_t kFloorShare = 4;                 // bodies without blobs may use the reserve down to this part of it
+constexpr std::size_t kArena = 256 * 1024;          // octets that a body may write before its overlay allocates more
+constexpr std::uint64_t kFloorShare = 4;            // bodies without blobs may use the reserve down to this part of it
+constexpr std::uint64_t kJournaledOctets = 1 << 20; // a group with more octets of records has its segment synced in place of journaling them
+constexpr std::uint64_t kJournalHardLimit = 4;      // times its size that a journal may grow to while the index is behind
+constexpr std::chrono::seconds kIdle{5};            // after which what is only in the journal goes to the index
 
 std::uint64_t octets_of(const CommitRequest& request) {
   std::uint64_t octets = 0;
@@ -36,21 +38,19 @@ std::uint64_t octets_of(const CommitRequest& request) {
 
 }  // namespace
 
-Committer::Committer(Index& index, SegmentWriter writer, SegmentTable& segments, const DiskSpace& space, Limits limits, std::uint64_t next_blob,
-                     FaultInjector* faults, const std::string& shard)
-    : index_(index),
-      segments_(segments),
-      space_(space),
+Committer::Committer(Parts parts, SegmentWriter writer, Journal journal, Limits limits, std::uint64_t next_blob, const std::string& shard)
+    : parts_(parts),
       limits_(limits),
-      faults_(faults),
       shard_(shard),
-      commits_(metrics::counter("relais_storage_commits_total", "commits of the index", {{"shard", shard}})),
-      bodies_(metrics::counter("relais_storage_transactions_total", "transactions that were committed", {{"shard", shard}})),
+      commits_(metrics::counter("relais_storage_commits_total", "groups of transactions made durable", {{"shard", shard}})),
+      bodies_(metrics::counter("relais_storage_transactions_total", "transactions in those groups", {{"shard", shard}})),
       full_(metrics::counter("relais_storage_full_total", "transactions refused for lack of space", {{"shard", shard}})),
-      read_only_(metrics::gauge("relais_storage_read_only", "1 where a shard refuses writes after a failed commit or fsync", {{"shard", shard}})),
+      read_only_(metrics::gauge("relais_storage_read_only", "1 where a shard refuses writes after a failed write or sync", {{"shard", shard}})),
       duration_(metrics::histogram("relais_storage_commit_seconds", "from taking a group to its durability", {{"shard", shard}})),
       writer_(std::move(writer)),
+      journal_(std::move(journal)),
       next_blob_(next_blob),
+      version_(parts.tables.version()),
       arena_buffer_(kArena),
       arena_(arena_buffer_.data(), arena_buffer_.size()),
       thread_([this] { work(); }) {
@@ -94,9 +94,19 @@ Result<void> Committer::broken() const {
 
 Result<void> Committer::room(bool with_blobs) const {
   const auto needed = with_blobs ? limits_.min_free : limits_.min_free / kFloorShare;
-  if (const auto free = space_.free(); free < needed)
+  if (const auto free = parts_.space.free(); free < needed)
     return fail(storage_full(std::to_string(free) + " octets free, " + std::to_string(needed) + " are kept in reserve"));
   return {};
+}
+
+Result<void> Committer::flush() {
+  std::unique_lock lock(mutex_);
+  if (closing_) return fail(closing());
+  const auto mine = ++flushes_wanted_;
+  wake_.notify_one();
+  flushed_.wait(lock, [this, mine] { return flushes_done_ >= mine || closing_; });
+  lock.unlock();
+  return parts_.checkpointer.wait();
 }
 
 void Committer::close() {
@@ -105,6 +115,7 @@ void Committer::close() {
     closing_ = true;
   }
   wake_.notify_one();
+  flushed_.notify_all();
   if (thread_.joinable()) thread_.join();
 }
 
@@ -119,36 +130,82 @@ void Committer::work() {
     for (auto* request : group) waiters.push_back(std::move(*request->resumption));
     Resumption::post(std::move(waiters));  // from here on the requests are gone
     group.clear();
+    seal(false);
+  }
+  if (parts_.checkpointer.wait()) {  // so that the next open has nothing to replay
+    seal(true);
+    (void)parts_.checkpointer.wait();  // what does not fit stays in the journal
   }
 }
 
+/// @return false once closing and nothing waits
 bool Committer::take(Group& group) {
   std::unique_lock lock(mutex_);
-  wake_.wait(lock, [this] { return closing_ || !queue_.empty(); });
+  const auto something = [this] { return closing_ || !queue_.empty() || flushes_wanted_ != flushes_done_; };
+  while (true) {
+    if (flushes_wanted_ != flushes_done_) {
+      const auto wanted = flushes_wanted_;
+      lock.unlock();
+      if (parts_.checkpointer.wait()) seal(true);
+      lock.lock();
+      flushes_done_ = wanted;
+      flushed_.notify_all();
+    } else if (!queue_.empty()) {
+      break;
+    } else if (closing_) {
+      return false;
+    } else if (parts_.tables.active()->empty()) {
+      wake_.wait(lock, something);
+    } else if (!wake_.wait_for(lock, kIdle, something)) {
+      lock.unlock();
+      seal(true);
+      lock.lock();
+    }
+  }
   std::size_t count = 0;
   std::uint64_t octets = 0;
   while (count < queue_.size() && count < limits_.max_group && octets < limits_.max_group_octets) octets += octets_of(*queue_[count++]);
   const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(count);
   group.assign(queue_.begin(), end);
   queue_.erase(queue_.begin(), end);
-  return !group.empty();
+  return true;
+}
+
+/// Hands the active table to the checkpointer where it is free: once the journal is long enough, or when nothing else is to be done.
+void Committer::seal(bool idle) {
+  if (parts_.checkpointer.busy()) return;
+  const auto active = parts_.tables.active();
+  if (active->empty() || (!idle && journal_.octets() < limits_.journal_size && active->octets() < limits_.journal_size)) return;
+  journal_.start(journal_.epoch() + 1);
+  parts_.checkpointer.start({.table = parts_.tables.seal(), .segment = writer_.file(), .journal = {.epoch = journal_.epoch(), .version = version_}});
+}
+
+/// Keeps the journal from growing without end while the index is behind.
+Result<void> Committer::journal_room() {
+  if (journal_.octets() < kJournalHardLimit * limits_.journal_size) return {};
+  RELAIS_TRY_VOID(parts_.checkpointer.wait());
+  seal(false);
+  return {};
 }
 
 void Committer::run(Group& all) {
   const auto start = std::chrono::steady_clock::now();
   Group group = all;
+  if (const auto index = parts_.checkpointer.state(); !index && index.error().code == "READ_ONLY" && broken()) stop_writes(index.error());
   if (const auto now = broken(); !now) return fail_all(group, now.error());
+  if (const auto room = journal_room(); !room) {
+    full_.add(group.size());
+    return fail_all(group, room.error());
+  }
   admit(group);
-  writer_.begin();
-  append(group);
   if (group.empty()) return;
-  auto outcome = commit(group);
-  // A group that does not fit is tried one by one: what is small enough, or only erases, may still go through, and one too large for a
-  // transaction does not take the others with it.
-  if (outcome == Outcome::failed && group.size() > 1)
-    for (auto* request : group)
-      if (broken() && commit({request}) == Outcome::committed) outcome = Outcome::committed;
-  if (outcome != Outcome::committed && broken()) writer_.rewind();
+  // A group that does not fit is tried one by one: what is small enough, or only erases, may still go through, and a bad row does not take
+  // the whole group with it.
+  if (commit(group) == Outcome::failed && group.size() > 1)
+    for (auto* request : group) {
+      if (!broken()) break;  // every result says so already
+      commit({request});
+    }
   duration_.observe(std::chrono::steady_clock::now() - start);
 }
 
@@ -165,49 +222,71 @@ void Committer::admit(Group& group) {
   });
 }
 
-/// Steps 1 and 2. Requests whose octets could not be written leave the group with their result.
-void Committer::append(Group& group) {
-  auto appended = append_all(group);
-  if (appended) return;
-  writer_.rewind();
-  if (appended.error().code == "READ_ONLY") {
-    stop_writes(appended.error());
-    fail_all(group, appended.error());
-    group.clear();
-    return;
-  }
-  std::erase_if(group, [&](CommitRequest* request) {
-    if (!request->writes_segments()) return false;
-    full_.add();
-    request->result = std::unexpected(appended.error());
-    return true;
-  });
+Committer::Outcome Committer::commit(const Group& group) {
   writer_.begin();
+  const auto done = try_commit(group);
+  if (done) return Outcome::done;
+  if (done.error().code == "READ_ONLY") {
+    stop_writes(done.error());
+  } else {
+    writer_.rewind();
+  }
+  if (done.error().code == "STORAGE_FULL") full_.add(group.size());
+  fail_all(group, done.error());
+  return Outcome::failed;
 }
 
-Result<void> Committer::append_all(const Group& group) {
+/// A body's own error stays in its request; an error that comes back is that of the whole group.
+Result<void> Committer::try_commit(const Group& group) {
   std::size_t header_octets = 0;
-  std::uint64_t octets = 0;
-  for (const auto* request : group) {
+  for (const auto* request : group)
     for (const auto& blob : request->blobs) header_octets += record_header_size(blob->chunk_count());
-    octets += octets_of(*request);
-  }
   headers_.clear();
   headers_.reserve(header_octets);  // so that what points into it stays
-  bool any = false;
+  octets_.clear();
+  octets_places_.clear();
+  group_octets_ = 0;
+  bool ids = false;
+  bool rolled = false;
   for (auto* request : group) {
-    any |= request->writes_segments();
     RELAIS_TRY_VOID(append(*request));
+    ids |= !request->ids.empty();
+    rolled |= request->roll;
   }
-  if (!any) return {};
-  space_.used(octets);
-  return writer_.sync();
+  if (!octets_places_.empty() || rolled) RELAIS_TRY_VOID(group_octets_ > kJournaledOctets ? writer_.sync() : writer_.flush());
+  parts_.space.used(group_octets_);
+
+  RELAIS_TRY(const auto view, parts_.tables.view(parts_.index));
+  changes_.clear();
+  GroupTxn txn(view, changes_);
+  Changes changes;
+  changes.any = rolled;
+  for (auto* request : group) RELAIS_TRY_VOID(run_body(*request, txn, changes));
+  if (!changes.any) {
+    writer_.rewind();
+    return {};
+  }
+  RELAIS_TRY_VOID(make_durable(txn, changes, ids));
+  txn.add_to(*parts_.tables.active(), version_);
+  parts_.tables.publish(version_);
+  commits_.add();
+  bodies_.add(group.size());
+  published(changes);
+  return {};
 }
 
+/// Step 1 for one request.
 Result<void> Committer::append(CommitRequest& request) {
   request.ids.clear();
   request.places.clear();
   if (request.roll) RELAIS_TRY_VOID(writer_.roll());
+  const auto add = [this]() -> Result<BlobRow> {
+    RELAIS_TRY(const auto place, writer_.add(pieces_));
+    octets_.insert(octets_.end(), pieces_.begin(), pieces_.end());
+    octets_places_.push_back(place);
+    group_octets_ += place.length;
+    return place;
+  };
   for (const auto& blob : request.blobs) {
     const auto id = static_cast<BlobId>(next_blob_++);
     const std::size_t start = headers_.size();
@@ -216,61 +295,25 @@ Result<void> Committer::append(CommitRequest& request) {
     pieces_.push_back(std::string_view(headers_).substr(start));
     for (const auto& part : blob->parts())
       for (const auto& chunk : *part) pieces_.push_back(chunk.octets);
-    RELAIS_TRY(const auto place, writer_.add(pieces_));
+    RELAIS_TRY(const auto place, add());
     request.ids.push_back(id);
     request.places.push_back(place);
   }
   for (auto& move : request.moves) {
-    RELAIS_TRY(move.to, writer_.add(std::span(&move.record, 1)));
+    pieces_.assign(1, move.record);
+    RELAIS_TRY(move.to, add());
   }
   return {};
 }
 
-/// Step 3.
-Committer::Outcome Committer::commit(const Group& group) {
-  Changes changes;
-  if (auto done = transaction(group, changes); !done) {
-    if (done.error().code == "READ_ONLY") stop_writes(done.error());
-    if (done.error().code == "STORAGE_FULL") full_.add(group.size());
-    fail_all(group, done.error());
-    return Outcome::failed;
-  }
-  if (!changes.any) return Outcome::nothing;
-  commits_.add();
-  bodies_.add(group.size());
-  for (const auto& [segment, row] : rows_after(changes)) segments_.set(segment, row);
-  for (const auto segment : changes.dropped) segments_.erase(segment);
-  std::unique_lock lock(mutex_);
-  const auto& listener = listener_;  // set once, before the first transaction
-  lock.unlock();
-  if (listener)
-    for (const auto& event : changes.events) listener(event);
-  return Outcome::committed;
-}
-
-Result<void> Committer::transaction(const Group& group, Changes& changes) {
-  RELAIS_TRY(auto txn, index_.write());
-  bool ids = false;
-  for (auto* request : group) {
-    RELAIS_TRY_VOID(run_body(*request, txn, changes));
-    ids |= !request->ids.empty();
-  }
-  if (!changes.any) return {};
-  if (ids)
-    if (const int rc = txn.put_next_blob(next_blob_); rc != 0) return fail(lmdb_error("put", rc));
-  return finish(std::move(txn), changes);
-}
-
-/// A body's own error stays in its request; an error that comes back is the transaction's.
-Result<void> Committer::run_body(CommitRequest& request, Index::WriteTxn& txn, Changes& changes) {
+Result<void> Committer::run_body(CommitRequest& request, GroupTxn& txn, Changes& changes) {
   request.result = {};
-  if (request.roll) changes.any = true;
   if (!request.moves.empty()) RELAIS_TRY_VOID(apply_moves(request, txn, changes));
-  if (request.drop) RELAIS_TRY_VOID(apply_drop(request, txn, changes));
+  if (request.drop) apply_drop(request, txn, changes);
   if (!request.body) return {};
   arena_.release();
-  const auto entries = txn.entries(request.account);
-  Overlay overlay(entries, txn, request.ids, arena_);
+  const GroupReader entries(txn, request.account);
+  Overlay overlay(entries.top(), txn, request.ids, arena_);
   try {
     request.result = request.body(overlay, request.ids);
   } catch (const std::exception& e) {  // a bug or no memory; the others in the group must not suffer from it
@@ -281,10 +324,14 @@ Result<void> Committer::run_body(CommitRequest& request, Index::WriteTxn& txn, C
   return apply(request, overlay, txn, changes);
 }
 
-Result<void> Committer::apply(const CommitRequest& request, const Overlay& overlay, Index::WriteTxn& txn, Changes& changes) {
-  const auto check = [](int rc) -> Result<void> { return rc == 0 ? Result<void>() : fail(lmdb_error("write", rc)); };
-  for (const auto& [key, value] : overlay.changes())
-    RELAIS_TRY_VOID(check(value ? txn.put_entry(request.account, key, *value) : txn.erase_entry(request.account, key)));
+Result<void> Committer::apply(const CommitRequest& request, const Overlay& overlay, GroupTxn& txn, Changes& changes) {
+  for (const auto& [key, value] : overlay.changes()) {
+    if (value) {
+      txn.put_entry(request.account, key, *value);
+    } else {
+      txn.erase_entry(request.account, key);
+    }
+  }
   for (const auto& [id, change] : overlay.blob_changes()) {
     if (change.before == change.now) continue;
     std::optional<BlobRow> row;
@@ -293,24 +340,28 @@ Result<void> Committer::apply(const CommitRequest& request, const Overlay& overl
       changes.live[row->segment] += static_cast<std::int64_t>(row->length);
     } else {
       RELAIS_TRY(row, txn.blob(id));
-      RELAIS_CHECK(row.has_value());  // the overlay saw it in this very transaction
+      RELAIS_CHECK(row.has_value());  // the overlay saw it in this very group
     }
     row->references = change.now;
-    if (change.now == 0) changes.live[row->segment] -= static_cast<std::int64_t>(row->length);
-    RELAIS_TRY_VOID(check(change.now == 0 ? txn.erase_blob(id) : txn.put_blob(id, *row)));
+    if (change.now != 0) {
+      txn.put_blob(id, *row);
+    } else {
+      changes.live[row->segment] -= static_cast<std::int64_t>(row->length);
+      txn.erase_blob(id);
+    }
   }
   changes.any |= !overlay.changes().empty() || !overlay.blob_changes().empty();
   changes.events.insert(changes.events.end(), overlay.events().begin(), overlay.events().end());
   return {};
 }
 
-Result<void> Committer::apply_moves(CommitRequest& request, Index::WriteTxn& txn, Changes& changes) {
+Result<void> Committer::apply_moves(CommitRequest& request, GroupTxn& txn, Changes& changes) {
   for (const auto& move : request.moves) {
     RELAIS_TRY(auto row, txn.blob(move.blob));
     if (!row || !row->same_place(move.from)) continue;  // released or moved meanwhile: the copy is dead
     auto to = move.to;
     to.references = row->references;
-    if (const int rc = txn.put_blob(move.blob, to); rc != 0) return fail(lmdb_error("move", rc));
+    txn.put_blob(move.blob, to);
     changes.live[move.from.segment] -= static_cast<std::int64_t>(move.from.length);
     changes.live[to.segment] += static_cast<std::int64_t>(to.length);
     changes.any = true;
@@ -318,48 +369,59 @@ Result<void> Committer::apply_moves(CommitRequest& request, Index::WriteTxn& txn
   return {};
 }
 
-Result<void> Committer::apply_drop(CommitRequest& request, Index::WriteTxn& txn, Changes& changes) {
-  const auto row = segments_.row(*request.drop);
+void Committer::apply_drop(CommitRequest& request, GroupTxn& txn, Changes& changes) {
+  const auto row = parts_.segments.row(*request.drop);
   const auto change = changes.live.find(*request.drop);
   const auto live = row ? static_cast<std::int64_t>(row->live) + (change == changes.live.end() ? 0 : change->second) : 0;
   if (!row || live != 0 || *request.drop == writer_.segment()) {
     request.result = fail(Fault::refused, "segment is in use", {}, std::to_string(live) + " octets live");
-    return {};
+    return;
   }
-  if (const int rc = txn.erase_segment(*request.drop); rc != 0) return fail(lmdb_error("drop", rc));
+  txn.erase_segment(*request.drop);
   changes.live.erase(*request.drop);
   changes.dropped.push_back(*request.drop);
   changes.any = true;
+}
+
+/// Step 2.
+Result<void> Committer::make_durable(GroupTxn& txn, const Changes& changes, bool ids) {
+  for (const auto& [segment, row] : rows_after(changes)) txn.put_segment(segment, row);
+  if (ids) txn.put_next_blob(next_blob_);
+  JournalRows rows;
+  txn.write(rows);
+  const bool journaled = group_octets_ <= kJournaledOctets;
+  if (journaled)
+    for (const auto& place : octets_places_) rows.add_octets(place.segment, place.offset, place.length);
+  RELAIS_TRY_VOID(journal_.append(version_ + 1, rows.finish(), journaled ? std::span<const std::string_view>(octets_) : std::span<const std::string_view>()));
+  ++version_;
   return {};
+}
+
+void Committer::published(const Changes& changes) {
+  for (const auto& [segment, row] : rows_after(changes)) parts_.segments.set(segment, row);
+  for (const auto segment : changes.dropped) parts_.segments.erase(segment);
+  std::unique_lock lock(mutex_);
+  const auto& listener = listener_;  // set once, before the first transaction
+  lock.unlock();
+  if (listener)
+    for (const auto& event : changes.events) listener(event);
 }
 
 /// The rows of every segment that the group wrote to, or whose live octets changed.
 std::map<std::uint32_t, SegmentRow> Committer::rows_after(const Changes& changes) const {
   std::map<std::uint32_t, SegmentRow> rows;
+  const auto before = [this](std::uint32_t segment) { return parts_.segments.row(segment).value_or(SegmentRow{.length = kFileHeaderSize}); };
   for (const auto& [segment, length] : writer_.touched()) {
-    rows[segment] = segments_.row(segment).value_or(SegmentRow{.length = kFileHeaderSize});
+    rows[segment] = before(segment);
     rows[segment].length = length;
   }
   for (const auto& [segment, live] : changes.live) {
     const auto [row, fresh] = rows.try_emplace(segment);
-    if (fresh) row->second = segments_.row(segment).value_or(SegmentRow{.length = kFileHeaderSize});
+    if (fresh) row->second = before(segment);
     const auto most = static_cast<std::int64_t>(row->second.length - kFileHeaderSize);
     row->second.live = static_cast<std::uint64_t>(std::clamp(static_cast<std::int64_t>(row->second.live) + live, std::int64_t{0}, most));
   }
   return rows;
-}
-
-Result<void> Committer::finish(Index::WriteTxn txn, const Changes& changes) {
-  for (const auto& [segment, row] : rows_after(changes))
-    if (const int rc = txn.put_segment(segment, row); rc != 0) return fail(lmdb_error("put segment", rc));
-  const int injected = faults_ != nullptr ? faults_->fail_at(FaultPoint::index_commit) : 0;
-  const int rc = injected != 0 ? injected : txn.commit();
-  if (rc == 0) return {};
-  auto error = lmdb_error("commit", rc);
-  // LMDB calls a short write, which only a full disk brings about, an I/O error. Its previous state is whole either way: pages in use are
-  // never written to, and the page that names the new root is written last.
-  if (is_full(rc) || rc == MDB_TXN_FULL || (rc == EIO && space_.free() < kDiskIsFull)) return fail(storage_full(error.detail));
-  return fail(read_only(error.detail));
 }
 
 void Committer::fail_all(const Group& group, const Error& error) {

@@ -3,13 +3,18 @@
 
 #include "base/metrics.h"
 #include "net/task.h"
+#include "storage/engine/checkpointer.h"
 #include "storage/engine/disk_space.h"
 #include "storage/engine/faults.h"
+#include "storage/engine/group_txn.h"
 #include "storage/engine/index.h"
+#include "storage/engine/journal.h"
+#include "storage/engine/layers.h"
 #include "storage/engine/resumption.h"
 #include "storage/engine/segment_table.h"
 #include "storage/engine/segments.h"
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -46,22 +51,28 @@ struct CommitRequest {
   std::vector<BlobId> ids{};
   std::vector<BlobRow> places{};
   std::optional<Resumption> resumption{};
-
-  bool writes_segments() const noexcept { return !blobs.empty() || !moves.empty() || roll; }
 };
 
-/// Threads: submit(), state(), close() any; all else happens on the committer's own thread.
+/// Threads: submit(), state(), room(), flush(), close() any; all else happens on the committer's own thread.
 class Committer {
  public:
   struct Limits {
     std::uint64_t min_free;
     std::uint32_t max_group;
     std::uint64_t max_group_octets;
+    std::uint64_t journal_size;
+  };
+  /// What the committer works on. All must outlive it.
+  struct Parts {
+    const Index& index;
+    TableSet& tables;
+    SegmentTable& segments;
+    Checkpointer& checkpointer;
+    const DiskSpace& space;
+    FaultInjector* faults;
   };
 
-  /// All references must outlive the Committer.
-  Committer(Index& index, SegmentWriter writer, SegmentTable& segments, const DiskSpace& space, Limits limits, std::uint64_t next_blob, FaultInjector* faults,
-            const std::string& shard);
+  Committer(Parts parts, SegmentWriter writer, Journal journal, Limits limits, std::uint64_t next_blob, const std::string& shard);
   ~Committer();
   Committer(const Committer&) = delete;
   Committer& operator=(const Committer&) = delete;
@@ -73,7 +84,9 @@ class Committer {
   Result<void> state() const;
   /// STORAGE_FULL where a transaction would be refused for lack of space. @param with_blobs  false: a smaller reserve suffices
   Result<void> room(bool with_blobs) const;
-  /// Finishes what waits, refuses what comes. Joins the thread.
+  /// The index has everything that was acknowledged before. Blocks. @return why it has not
+  Result<void> flush();
+  /// Finishes what waits, refuses what comes, writes everything to the index where that is possible. Joins the thread.
   void close();
 
  private:
@@ -84,32 +97,30 @@ class Committer {
     std::vector<std::uint32_t> dropped;
     bool any = false;
   };
+  enum class Outcome : std::uint8_t { done, failed };
 
   void work();
   bool take(Group& group);
   void run(Group& group);
   void admit(Group& group);
-  void append(Group& group);
-  Result<void> append_all(const Group& group);
-  Result<void> append(CommitRequest& request);
-  enum class Outcome : std::uint8_t { committed, nothing, failed };
   Outcome commit(const Group& group);
-  Result<void> transaction(const Group& group, Changes& changes);
-  Result<void> run_body(CommitRequest& request, Index::WriteTxn& txn, Changes& changes);
-  Result<void> apply(const CommitRequest& request, const Overlay& overlay, Index::WriteTxn& txn, Changes& changes);
-  Result<void> apply_moves(CommitRequest& request, Index::WriteTxn& txn, Changes& changes);
-  Result<void> apply_drop(CommitRequest& request, Index::WriteTxn& txn, Changes& changes);
-  Result<void> finish(Index::WriteTxn txn, const Changes& changes);
+  Result<void> try_commit(const Group& group);
+  Result<void> append(CommitRequest& request);
+  Result<void> run_body(CommitRequest& request, GroupTxn& txn, Changes& changes);
+  Result<void> apply(const CommitRequest& request, const Overlay& overlay, GroupTxn& txn, Changes& changes);
+  Result<void> apply_moves(CommitRequest& request, GroupTxn& txn, Changes& changes);
+  void apply_drop(CommitRequest& request, GroupTxn& txn, Changes& changes);
+  Result<void> make_durable(GroupTxn& txn, const Changes& changes, bool ids);
+  void published(const Changes& changes);
   std::map<std::uint32_t, SegmentRow> rows_after(const Changes& changes) const;
+  Result<void> journal_room();
+  void seal(bool idle);
   void fail_all(const Group& group, const Error& error);
   void stop_writes(const Error& reason);
   Result<void> broken() const;
 
-  Index& index_;
-  SegmentTable& segments_;
-  const DiskSpace& space_;
+  const Parts parts_;
   const Limits limits_;
-  FaultInjector* const faults_;
   const std::string shard_;
   metrics::Counter& commits_;
   metrics::Counter& bodies_;
@@ -119,18 +130,27 @@ class Committer {
 
   // the committer thread's alone
   SegmentWriter writer_;
+  Journal journal_;
   std::uint64_t next_blob_;
+  Version version_;
+  MemTable changes_;
   std::string headers_;
-  std::vector<std::string_view> pieces_;
+  std::vector<std::string_view> pieces_;   // of one record
+  std::vector<std::string_view> octets_;   // of all records of the group, as they go into the journal
+  std::vector<BlobRow> octets_places_;
+  std::uint64_t group_octets_ = 0;
   std::vector<std::byte> arena_buffer_;
   std::pmr::monotonic_buffer_resource arena_;
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;
+  std::condition_variable flushed_;
   // guarded by mutex_
   Group queue_;
   std::function<void(const ChangeEvent&)> listener_;
   Result<void> state_{};
+  std::uint64_t flushes_wanted_ = 0;
+  std::uint64_t flushes_done_ = 0;
   bool closing_ = false;
 
   std::thread thread_;  // last: it starts when all else is there

@@ -1,8 +1,8 @@
 // Copies the live records of mostly dead segments and removes those segments.
 //
-// A record is copied as it is, verified. Its new place becomes valid in the same index transaction that takes the old place's octets off the
+// A record is copied as it is, verified. Its new place becomes valid in the same commit that takes the old place's octets off the
 // segment's live count, so a crash between two steps leaves every blob with exactly one place; copies that no row names are dead octets.
-// The file is removed after its row left the index; a crash between leaves a file without row, which the next open removes.
+// The file is removed after its row is gone; a crash between leaves a file without row, which the next open removes.
 #include "storage/engine/compaction.h"
 
 #include "base/log.h"
@@ -13,6 +13,14 @@
 
 namespace relais::storage {
 namespace {
+
+/// The row that names the record at this place, or nullopt where the record is dead.
+Result<std::optional<BlobRow>> live_row(const View& view, const RecordHeader& header, std::uint32_t segment, std::uint64_t offset) {
+  RELAIS_TRY(auto row, blob_row(view, header.blob()));
+  if (!row || row->segment != segment || row->offset != offset) return std::nullopt;
+  if (row->length != header.length()) return fail(damaged("blob row and record differ in length"));
+  return row;
+}
 
 constexpr std::uint64_t kBatchOctets = 4ULL << 20;  // copied per commit: short enough not to hold up deliveries
 constexpr std::size_t kBatchScanned = 20'000;       // records looked at per batch, live or not
@@ -77,17 +85,9 @@ net::Task<std::uint64_t> Compaction::compact_segment(std::uint32_t segment) {
   co_return row->length > copied ? row->length - copied : 0;
 }
 
-Result<bool> Compaction::is_live(const RecordHeader& header, std::uint32_t segment, std::uint64_t offset, BlobRow& row) const {
-  RELAIS_TRY(const auto view, index_.read());
-  RELAIS_TRY(const auto found, view.blob(header.blob()));
-  if (!found || found->segment != segment || found->offset != offset) return false;
-  if (found->length != header.length()) return fail(damaged("blob row and record differ in length"));
-  row = *found;
-  return true;
-}
-
 Result<Compaction::Batch> Compaction::scan(std::uint32_t segment, std::uint64_t offset, std::uint64_t end) const {
   RELAIS_TRY(const auto file, folder_.open(segment));
+  RELAIS_TRY(const auto view, tables_.view(index_));
   Batch batch;
   batch.next = offset;
   std::vector<std::size_t> starts;
@@ -103,16 +103,15 @@ Result<Compaction::Batch> Compaction::scan(std::uint32_t segment, std::uint64_t 
     RELAIS_TRY_VOID(read_exactly(*file, batch.next + have, header_octets.data() + have, header_size - have));
     RELAIS_TRY(const auto header, RecordHeader::decode(header_octets));
     if (header.length() > end - batch.next) return fail(damaged("segment " + std::to_string(segment) + " ends within a record"));
-    BlobRow row;
-    RELAIS_TRY(const bool live, is_live(header, segment, batch.next, row));
-    if (live) {
+    RELAIS_TRY(const auto row, live_row(view, header, segment, batch.next));
+    if (row) {
       starts.push_back(batch.octets.size());
       batch.octets += header_octets;
       const auto body = static_cast<std::size_t>(header.length()) - header_size;
       const auto before = batch.octets.size();
       batch.octets.resize(before + body);
       RELAIS_TRY_VOID(read_exactly(*file, batch.next + header_size, batch.octets.data() + before, body));
-      batch.moves.push_back(Move{.blob = header.blob(), .from = row, .record = {}});
+      batch.moves.push_back(Move{.blob = header.blob(), .from = *row, .record = {}});
     }
     batch.next += header.length();
   }

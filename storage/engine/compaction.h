@@ -6,6 +6,7 @@
 #include "net/worker_pool.h"
 #include "storage/engine/committer.h"
 #include "storage/engine/index.h"
+#include "storage/engine/layers.h"
 #include "storage/engine/segment_table.h"
 #include "storage/engine/segments.h"
 
@@ -18,8 +19,9 @@ namespace relais::storage {
 /// One run of compaction over the segments that are worth it. One at a time; all references must outlive run().
 class Compaction {
  public:
-  Compaction(const Index& index, SegmentFolder& folder, const SegmentTable& segments, Committer& committer, net::WorkerPool& pool)
-      : index_(index), folder_(folder), segments_(segments), committer_(committer), pool_(pool) {}
+  Compaction(const Index& index, const TableSet& tables, SegmentFolder& folder, const SegmentTable& segments, Committer& committer,
+             net::WorkerPool& pool)
+      : index_(index), tables_(tables), folder_(folder), segments_(segments), committer_(committer), pool_(pool) {}
 
   /// As Engine::compact(). A segment with a damaged record is left as it is, and said so in the log.
   net::Task<std::uint64_t> run(double dead_share);
@@ -36,9 +38,9 @@ class Compaction {
   net::Task<std::uint64_t> compact_segment(std::uint32_t segment);
   /// On a worker: the live records from `offset` on, some megabytes of them.
   Result<Batch> scan(std::uint32_t segment, std::uint64_t offset, std::uint64_t end) const;
-  Result<bool> is_live(const RecordHeader& header, std::uint32_t segment, std::uint64_t offset, BlobRow& row) const;
 
   const Index& index_;
+  const TableSet& tables_;
   SegmentFolder& folder_;
   const SegmentTable& segments_;
   Committer& committer_;

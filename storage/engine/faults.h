@@ -6,13 +6,15 @@
 namespace relais::storage {
 
 enum class FaultPoint : std::uint8_t {
+  segment_create,  ///< before a segment file is made
   segment_write,   ///< before octets are appended to a segment
   segment_sync,    ///< in place of fdatasync of a segment
-  segment_create,  ///< before a segment file is made
+  journal_write,   ///< before a record is written
+  journal_sync,    ///< in place of fdatasync of the journal
   index_commit,    ///< in place of LMDB's commit
 };
 
-/// Asked at each FaultPoint. Threads: the committer's.
+/// Asked at each FaultPoint. Threads: the committer's and the checkpointer's.
 class FaultInjector {
  public:
   virtual ~FaultInjector() = default;

@@ -14,10 +14,8 @@
 namespace relais::storage {
 namespace {
 
-constexpr std::string_view kFormatKey = "format";
-constexpr std::string_view kShardKey = "shard";
-constexpr std::string_view kNextBlobKey = "next-blob";
-constexpr std::uint64_t kSmallestMap = 1ULL << 30;
+constexpr std::uint64_t kSmallestMap = 1ULL << 30;  // octets below which a lack of address space is an error
+constexpr std::uint64_t kLeastMap = 1ULL << 20;
 
 MDB_val val(std::string_view octets) noexcept { return {octets.size(), const_cast<char*>(octets.data())}; }
 template <std::size_t N>
@@ -37,7 +35,8 @@ class Cursor {
  public:
   static Result<Cursor> open(IndexTxn& txn, MDB_dbi db) {
     MDB_cursor* cursor = nullptr;
-    if (!txn.cursor_busy) {
+    if (!txn.cursor_busy && (txn.cursor == nullptr || txn.cursor_db == db)) {
+      txn.cursor_db = db;
       if (txn.cursor == nullptr) {
         if (const int rc = mdb_cursor_open(txn.txn, db, &txn.cursor); rc != 0) return fail(lmdb_error("cursor_open", rc));
       } else if (txn.cursor_stale) {
@@ -67,32 +66,6 @@ class Cursor {
   MDB_cursor* cursor_;
 };
 
-/// Walks a whole database, or from `key` on.
-template <class Visit>
-Result<void> walk(MDB_txn* txn, MDB_dbi db, std::optional<MDB_val> first, Visit visit) {
-  IndexTxn shell{.txn = txn, .cursor_busy = true};  // the transaction's own cursor is of another database
-  RELAIS_TRY(auto cursor, Cursor::open(shell, db));
-  MDB_val key{};
-  MDB_val value{};
-  if (first) key = *first;
-  int rc = cursor.get(key, value, first ? MDB_SET_RANGE : MDB_FIRST);
-  for (; rc == 0; rc = cursor.get(key, value, MDB_NEXT))
-    if (!visit(view(key), view(value))) return {};
-  if (rc != MDB_NOTFOUND) return fail(lmdb_error("cursor_get", rc));
-  return {};
-}
-
-Result<std::optional<BlobRow>> get_blob(MDB_txn* txn, MDB_dbi blobs, BlobId id) {
-  const auto octets = blob_key(id);
-  MDB_val key = val(octets);
-  MDB_val value{};
-  const int rc = mdb_get(txn, blobs, &key, &value);
-  if (rc == MDB_NOTFOUND) return std::nullopt;
-  if (rc != 0) return fail(lmdb_error("get blob", rc));
-  RELAIS_TRY(auto row, decode_blob_row(view(value)));
-  return row;
-}
-
 void end_read(IndexTxn* txn) {
   if (txn->cursor != nullptr) mdb_cursor_close(txn->cursor);
   mdb_txn_abort(txn->txn);
@@ -117,56 +90,63 @@ Error lmdb_error(std::string_view what, int rc) {
   }
 }
 
-// ---- EntryReader
+// ---- RowReader
 
-Result<std::optional<std::string_view>> EntryReader::get(std::string_view key) const {
-  if (key.size() > kMaxKey) return std::nullopt;
-  const EntryKey full(account_, key);
-  MDB_val k = val(full.view());
-  MDB_val v{};
-  const int rc = mdb_get(txn_.txn, entries_, &k, &v);
-  if (rc == MDB_NOTFOUND) return std::nullopt;
-  if (rc != 0) return fail(lmdb_error("get", rc));
-  return entry_value(full.view(), view(v));
+Result<std::string_view> RowReader::value(std::string_view index_key, std::string_view stored) const {
+  if (!rows_.checksummed()) return stored;
+  return entry_value(index_key, stored);
 }
 
-Result<void> EntryReader::range(std::string_view first, std::string_view last, const Visitor& visit) const {
-  const EntryKey from(account_, first);
-  const EntryKey to(account_, last);
-  RELAIS_TRY(auto cursor, Cursor::open(txn_, entries_));
-  MDB_val k = val(from.view());
+Result<std::optional<std::string_view>> RowReader::get(std::string_view key) const {
+  if (key.size() > kMaxKey) return std::nullopt;
+  const RowKey full(rows_, key);
+  MDB_val k = val(full.index_key());
   MDB_val v{};
-  int rc = cursor.get(k, v, MDB_SET_RANGE);
+  const int rc = mdb_get(txn_.txn, db_, &k, &v);
+  if (rc == MDB_NOTFOUND) return std::nullopt;
+  if (rc != 0) return fail(lmdb_error("get", rc));
+  return value(full.index_key(), view(v));
+}
+
+Result<void> RowReader::range(std::string_view first, std::string_view last, const Visitor& visit) const {
+  const RowKey from(rows_, first);
+  const RowKey to(rows_, last);
+  const std::size_t prefix = rows_.view().size() - 1;
+  RELAIS_TRY(auto cursor, Cursor::open(txn_, db_));
+  MDB_val k = val(from.index_key());
+  MDB_val v{};
+  int rc = cursor.get(k, v, k.mv_size == 0 ? MDB_FIRST : MDB_SET_RANGE);
   for (; rc == 0; rc = cursor.get(k, v, MDB_NEXT)) {
     const auto key = view(k);
-    if (key >= to.view()) return {};
-    RELAIS_TRY(const auto value, entry_value(key, view(v)));
-    if (!visit(KeyValue{key.substr(kAccountSize), value})) return {};
+    if (key >= to.index_key()) return {};
+    RELAIS_TRY(const auto shown, value(key, view(v)));
+    if (!visit(KeyValue{key.substr(prefix), shown})) return {};
   }
   if (rc != MDB_NOTFOUND) return fail(lmdb_error("range", rc));
   return {};
 }
 
-Result<std::optional<std::pair<std::string, std::string_view>>> EntryReader::last_in(std::string_view first, std::string_view last) const {
-  const EntryKey from(account_, first);
-  const EntryKey to(account_, last);
-  RELAIS_TRY(auto cursor, Cursor::open(txn_, entries_));
-  MDB_val k = val(to.view());
+Result<std::optional<std::pair<std::string, std::string_view>>> RowReader::last_in(std::string_view first, std::string_view last) const {
+  const RowKey from(rows_, first);
+  const RowKey to(rows_, last);
+  RELAIS_TRY(auto cursor, Cursor::open(txn_, db_));
+  MDB_val k = val(to.index_key());
   MDB_val v{};
+  if (k.mv_size == 0) return std::nullopt;
   int rc = cursor.get(k, v, MDB_SET_RANGE);
   if (rc == 0 || rc == MDB_NOTFOUND) rc = cursor.get(k, v, rc == 0 ? MDB_PREV : MDB_LAST);
   if (rc == MDB_NOTFOUND) return std::nullopt;
   if (rc != 0) return fail(lmdb_error("last_in", rc));
   const auto key = view(k);
-  if (key < from.view() || key >= to.view()) return std::nullopt;
-  RELAIS_TRY(const auto value, entry_value(key, view(v)));
-  return std::pair(std::string(key.substr(kAccountSize)), value);
+  if (key < from.index_key() || key >= to.index_key()) return std::nullopt;
+  RELAIS_TRY(const auto shown, value(key, view(v)));
+  return std::pair(std::string(key.substr(rows_.view().size() - 1)), shown);
 }
 
 // ---- Index
 
 Result<std::unique_ptr<Index>> Index::open(const std::filesystem::path& folder, std::uint64_t map_size, std::uint32_t max_readers) {
-  for (std::uint64_t size = std::max(map_size, kSmallestMap);; size /= 2) {
+  for (std::uint64_t size = std::max(map_size, kLeastMap);; size /= 2) {
     MDB_env* env = nullptr;
     if (const int rc = mdb_env_create(&env); rc != 0) return fail(lmdb_error("create", rc));
     std::unique_ptr<Index> index(new Index(env));  // NOLINT: the constructor is private
@@ -201,10 +181,8 @@ Result<void> Index::load() {
     std::string format;
     put_u8(format, kIndexVersion);
     random_octets(shard_.size()).copy(shard_.data(), shard_.size());
-    std::string next;
-    put_u64(next, next_blob_);
     const std::pair<std::string_view, std::string_view> rows[] = {
-        {kFormatKey, format}, {kShardKey, {shard_.data(), shard_.size()}}, {kNextBlobKey, next}};
+        {kFormatKey, format}, {kShardKey, {shard_.data(), shard_.size()}}};
     for (const auto& [k, v] : rows) {
       key = val(k);
       value = val(v);
@@ -216,13 +194,20 @@ Result<void> Index::load() {
     key = val(kShardKey);
     if (rc = mdb_get(txn, dbs_.meta, &key, &value); rc != 0 || value.mv_size != shard_.size()) return fail(damaged("index names no shard"));
     view(value).copy(shard_.data(), shard_.size());
-    key = val(kNextBlobKey);
-    if (rc = mdb_get(txn, dbs_.meta, &key, &value); rc != 0 || value.mv_size != 8) return fail(damaged("index names no next blob"));
-    next_blob_ = Decoder(view(value)).u64();
   }
   rc = mdb_txn_commit(guard.release());
   if (rc != 0) return fail(lmdb_error("commit", rc));
   return {};
+}
+
+MDB_dbi Index::database(RowKind kind) const noexcept {
+  switch (kind) {
+    case RowKind::entry: return dbs_.entries;
+    case RowKind::blob: return dbs_.blobs;
+    case RowKind::segment: return dbs_.segments;
+    case RowKind::meta: return dbs_.meta;
+  }
+  return dbs_.meta;
 }
 
 Index::~Index() {
@@ -292,31 +277,6 @@ Index::ReadTxn::~ReadTxn() {
   index_->lent_.fetch_sub(1, std::memory_order_relaxed);
 }
 
-Result<std::optional<BlobRow>> Index::ReadTxn::blob(BlobId id) const { return get_blob(txn_->txn, index_->dbs_.blobs, id); }
-
-Result<void> Index::ReadTxn::for_each_blob(BlobId first, const std::function<bool(BlobId, const Result<BlobRow>&)>& visit) const {
-  const auto octets = blob_key(first);
-  return walk(txn_->txn, index_->dbs_.blobs, val(octets),
-              [&visit](std::string_view key, std::string_view value) { return visit(static_cast<BlobId>(Decoder(key).u64()), decode_blob_row(value)); });
-}
-
-Result<void> Index::ReadTxn::for_each_segment(const std::function<bool(std::uint32_t, const SegmentRow&)>& visit) const {
-  Result<void> decoded;
-  RELAIS_TRY_VOID(walk(txn_->txn, index_->dbs_.segments, std::nullopt, [&](std::string_view key, std::string_view value) {
-    const auto row = decode_segment_row(value);
-    if (!row) {
-      decoded = std::unexpected(row.error());
-      return false;
-    }
-    return visit(Decoder(key).u32(), *row);
-  }));
-  return decoded;
-}
-
-Result<void> Index::ReadTxn::for_each_entry(const std::function<bool(std::string_view, std::string_view)>& visit) const {
-  return walk(txn_->txn, index_->dbs_.entries, std::nullopt, visit);
-}
-
 Result<std::vector<AccountId>> Index::ReadTxn::accounts() const {
   std::vector<AccountId> out;
   IndexTxn shell{.txn = txn_->txn, .cursor_busy = true};
@@ -352,73 +312,21 @@ std::uint64_t Index::ReadTxn::blob_count() const noexcept {
 // ---- WriteTxn
 
 Index::WriteTxn::~WriteTxn() {
-  if (txn_.txn != nullptr) mdb_txn_abort(txn_.txn);  // frees its cursor too
+  if (txn_ != nullptr) mdb_txn_abort(txn_);
 }
 
-Result<std::uint64_t> Index::WriteTxn::references(BlobId blob_id) const {
-  RELAIS_TRY(const auto row, blob(blob_id));
-  return row ? row->references : 0;
+int Index::WriteTxn::put(RowKind kind, std::string_view key, std::string_view stored) {
+  MDB_val k = val(key);
+  MDB_val v = val(stored);
+  return mdb_put(txn_, index_->database(kind), &k, &v, 0);
 }
 
-Result<std::optional<BlobRow>> Index::WriteTxn::blob(BlobId id) const { return get_blob(txn_.txn, index_->dbs_.blobs, id); }
-
-int Index::WriteTxn::put_entry(AccountId account, std::string_view key, std::string_view value) {
-  const EntryKey full(account, key);
-  MDB_val k = val(full.view());
-  MDB_val v{value.size() + sizeof(std::uint32_t), nullptr};
-  if (const int rc = mdb_put(txn_.txn, index_->dbs_.entries, &k, &v, MDB_RESERVE); rc != 0) return rc;
-  auto* to = static_cast<char*>(v.mv_data);
-  if (!value.empty()) std::memcpy(to, value.data(), value.size());
-  const auto checksum = entry_checksum(full.view(), value);
-  for (std::size_t i = 0; i < sizeof checksum; ++i) to[value.size() + i] = static_cast<char>(static_cast<unsigned char>(checksum >> (24 - 8 * i)));
-  return 0;
-}
-
-int Index::WriteTxn::erase_entry(AccountId account, std::string_view key) {
-  const EntryKey full(account, key);
-  MDB_val k = val(full.view());
-  const int rc = mdb_del(txn_.txn, index_->dbs_.entries, &k, nullptr);
+int Index::WriteTxn::erase(RowKind kind, std::string_view key) {
+  MDB_val k = val(key);
+  const int rc = mdb_del(txn_, index_->database(kind), &k, nullptr);
   return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
-int Index::WriteTxn::put_blob(BlobId id, const BlobRow& row) {
-  const auto octets = blob_key(id);
-  const auto encoded = encode_blob_row(row);
-  MDB_val k = val(octets);
-  MDB_val v = val(encoded);
-  return mdb_put(txn_.txn, index_->dbs_.blobs, &k, &v, 0);
-}
-
-int Index::WriteTxn::erase_blob(BlobId id) {
-  const auto octets = blob_key(id);
-  MDB_val k = val(octets);
-  const int rc = mdb_del(txn_.txn, index_->dbs_.blobs, &k, nullptr);
-  return rc == MDB_NOTFOUND ? 0 : rc;
-}
-
-int Index::WriteTxn::put_segment(std::uint32_t segment, const SegmentRow& row) {
-  const auto octets = segment_key(segment);
-  const auto encoded = encode_segment_row(row);
-  MDB_val k = val(octets);
-  MDB_val v = val(encoded);
-  return mdb_put(txn_.txn, index_->dbs_.segments, &k, &v, 0);
-}
-
-int Index::WriteTxn::erase_segment(std::uint32_t segment) {
-  const auto octets = segment_key(segment);
-  MDB_val k = val(octets);
-  const int rc = mdb_del(txn_.txn, index_->dbs_.segments, &k, nullptr);
-  return rc == MDB_NOTFOUND ? 0 : rc;
-}
-
-int Index::WriteTxn::put_next_blob(std::uint64_t next) {
-  std::string octets;
-  put_u64(octets, next);
-  MDB_val k = val(kNextBlobKey);
-  MDB_val v = val(octets);
-  return mdb_put(txn_.txn, index_->dbs_.meta, &k, &v, 0);
-}
-
-int Index::WriteTxn::commit() { return mdb_txn_commit(std::exchange(txn_, {}).txn); }
+int Index::WriteTxn::commit() { return mdb_txn_commit(std::exchange(txn_, nullptr)); }
 
 }  // namespace relais::storage

@@ -24,26 +24,28 @@ Error lmdb_error(std::string_view what, int rc);
 /// True where an abandoned transaction would succeed with more room: map, disk or quota full.
 bool is_full(int rc) noexcept;
 
-/// A transaction and the one cursor that is kept open with it.
+/// A read transaction and the one cursor that is kept open with it.
 struct IndexTxn {
   MDB_txn* txn = nullptr;
   MDB_cursor* cursor = nullptr;
+  MDB_dbi cursor_db = 0;
   bool cursor_stale = false;  ///< belongs to the transaction's life before its last renewal
   bool cursor_busy = false;
 };
 
-/// One account's entries in a transaction. Every value's checksum is verified. One thread; must not outlive the transaction.
-class EntryReader final : public Reader {
+/// The rows under one prefix in a transaction. Every entry's checksum is verified. One thread; must not outlive the transaction.
+class RowReader final : public Reader {
  public:
-  EntryReader(IndexTxn& txn, MDB_dbi entries, AccountId account) noexcept : txn_(txn), entries_(entries), account_(account) {}
+  RowReader(IndexTxn& txn, MDB_dbi db, RowPrefix rows) noexcept : txn_(txn), db_(db), rows_(rows) {}
   Result<std::optional<std::string_view>> get(std::string_view key) const override;
   Result<void> range(std::string_view first, std::string_view last, const Visitor& visit) const override;
   Result<std::optional<std::pair<std::string, std::string_view>>> last_in(std::string_view first, std::string_view last) const override;
 
  private:
+  Result<std::string_view> value(std::string_view index_key, std::string_view stored) const;
   IndexTxn& txn_;
-  MDB_dbi entries_;
-  AccountId account_;
+  MDB_dbi db_;
+  RowPrefix rows_;
 };
 
 /// One LMDB environment. Threads: read() any; write() one at a time.
@@ -63,14 +65,7 @@ class Index {
     ReadTxn(ReadTxn&& other) noexcept : index_(other.index_), txn_(std::exchange(other.txn_, nullptr)) {}
     ReadTxn& operator=(ReadTxn&&) = delete;
     ~ReadTxn();
-    EntryReader entries(AccountId account) const noexcept { return {*txn_, index_->dbs_.entries, account}; }
-    /// nullopt where there is no such blob.
-    Result<std::optional<BlobRow>> blob(BlobId id) const;
-    /// Ascending, from `first` on; return false to stop. A row that does not decode comes as its error.
-    Result<void> for_each_blob(BlobId first, const std::function<bool(BlobId, const Result<BlobRow>&)>& visit) const;
-    Result<void> for_each_segment(const std::function<bool(std::uint32_t, const SegmentRow&)>& visit) const;
-    /// Every entry with its whole key and its stored value, checksum not verified.
-    Result<void> for_each_entry(const std::function<bool(std::string_view index_key, std::string_view stored)>& visit) const;
+    RowReader rows(const RowPrefix& rows) const noexcept { return {*txn_, index_->database(rows.kind()), rows}; }
     Result<std::vector<AccountId>> accounts() const;
     std::uint64_t entry_count() const noexcept;
     std::uint64_t blob_count() const noexcept;
@@ -82,27 +77,19 @@ class Index {
 
   /// The one transaction that writes; aborted unless committed. Codes are LMDB's, 0 for success: after any other the transaction must be
   /// dropped.
-  class WriteTxn final : public References {
+  class WriteTxn {
    public:
-    WriteTxn(const Index& index, MDB_txn* txn) noexcept : index_(&index), txn_{.txn = txn} {}
-    WriteTxn(WriteTxn&& other) noexcept : index_(other.index_), txn_(std::exchange(other.txn_, {})) {}
+    WriteTxn(const Index& index, MDB_txn* txn) noexcept : index_(&index), txn_(txn) {}
+    WriteTxn(WriteTxn&& other) noexcept : index_(other.index_), txn_(std::exchange(other.txn_, nullptr)) {}
     WriteTxn& operator=(WriteTxn&&) = delete;
-    ~WriteTxn() override;
-    EntryReader entries(AccountId account) noexcept { return {txn_, index_->dbs_.entries, account}; }
-    Result<std::uint64_t> references(BlobId blob) const override;
-    Result<std::optional<BlobRow>> blob(BlobId id) const;
-    int put_entry(AccountId account, std::string_view key, std::string_view value);
-    int erase_entry(AccountId account, std::string_view key);  ///< 0 also where there was none
-    int put_blob(BlobId id, const BlobRow& row);
-    int erase_blob(BlobId id);
-    int put_segment(std::uint32_t segment, const SegmentRow& row);
-    int erase_segment(std::uint32_t segment);
-    int put_next_blob(std::uint64_t next);
+    ~WriteTxn();
+    int put(RowKind kind, std::string_view key, std::string_view stored);
+    int erase(RowKind kind, std::string_view key);  ///< 0 also where there was none
     int commit();
 
    private:
     const Index* index_;
-    IndexTxn txn_;
+    MDB_txn* txn_;
   };
 
   /// Opens or creates. Blocks.
@@ -115,14 +102,13 @@ class Index {
   Result<WriteTxn> write();
 
   const ShardUuid& shard() const noexcept { return shard_; }
-  /// As it was at open: the lowest id that was never acknowledged.
-  std::uint64_t next_blob_at_open() const noexcept { return next_blob_; }
   /// Octets of the data file that are in use or free for reuse.
   std::uint64_t octets() const noexcept;
 
  private:
   explicit Index(MDB_env* env) noexcept : env_(env) {}
   Result<void> load();
+  MDB_dbi database(RowKind kind) const noexcept;
   IndexTxn* take() const;
   void give(IndexTxn* txn) const;
 
@@ -130,7 +116,6 @@ class Index {
   MDB_env* env_;
   Databases dbs_{};
   ShardUuid shard_{};
-  std::uint64_t next_blob_ = 1;
 
   // Idle read transactions, one place per thread: taking one is an exchange that no other thread contends for.
   static constexpr std::size_t kPlaces = 256;

@@ -21,12 +21,34 @@ std::array<char, sizeof(T)> big_endian(T v) noexcept {
 
 }  // namespace
 
-EntryKey::EntryKey(AccountId account, std::string_view key) noexcept {
-  const auto prefix = big_endian(static_cast<std::uint64_t>(account));
+std::optional<RowKind> row_kind(char letter) noexcept {
+  switch (const auto kind = static_cast<RowKind>(letter)) {
+    case RowKind::entry:
+    case RowKind::blob:
+    case RowKind::segment:
+    case RowKind::meta: return kind;
+  }
+  return std::nullopt;
+}
+
+RowPrefix::RowPrefix(AccountId account) noexcept : size_(1 + kAccountSize), kind_(RowKind::entry) {
+  octets_[0] = static_cast<char>(RowKind::entry);
+  const auto number = big_endian(static_cast<std::uint64_t>(account));
+  std::memcpy(octets_.data() + 1, number.data(), number.size());
+}
+
+RowPrefix RowPrefix::raw_entries() noexcept {
+  RowPrefix rows(RowKind::entry);
+  rows.raw_ = true;
+  return rows;
+}
+
+RowKey::RowKey(const RowPrefix& rows, std::string_view key) noexcept {
+  const auto prefix = rows.view();
   std::memcpy(octets_.data(), prefix.data(), prefix.size());
-  const std::size_t size = std::min(key.size(), octets_.size() - kAccountSize);  // a longer bound of a range: none of its keys is as long
-  if (size != 0) std::memcpy(octets_.data() + kAccountSize, key.data(), size);
-  size_ = kAccountSize + size;
+  const std::size_t size = std::min(key.size(), octets_.size() - prefix.size());  // a longer bound of a range: none of its keys is as long
+  if (size != 0) std::memcpy(octets_.data() + prefix.size(), key.data(), size);
+  size_ = prefix.size() + size;
 }
 
 std::optional<AccountId> account_of(std::string_view index_key) noexcept {
@@ -82,6 +104,22 @@ Result<SegmentRow> decode_segment_row(std::string_view octets) {
   const SegmentRow row{.length = in.varint(), .live = in.varint()};
   if (version != kIndexVersion || !in.done() || row.length < kFileHeaderSize || row.live > row.length - kFileHeaderSize)
     return fail(damaged("segment row does not decode"));
+  return row;
+}
+
+std::string encode_journal_row(const JournalRow& row) {
+  std::string out;
+  put_u8(out, kIndexVersion);
+  put_u64(out, row.epoch);
+  put_u64(out, row.version);
+  return out;
+}
+
+Result<JournalRow> decode_journal_row(std::string_view octets) {
+  Decoder in(octets);
+  const auto version = in.u8();
+  const JournalRow row{.epoch = in.u64(), .version = in.u64()};
+  if (version != kIndexVersion || !in.done()) return fail(damaged("journal row does not decode"));
   return row;
 }
 

@@ -17,14 +17,56 @@ namespace relais::storage {
 inline constexpr std::uint8_t kIndexVersion = 1;
 inline constexpr std::size_t kAccountSize = 8;
 
-/// An entry's key in the index: the account, big-endian, then the account's own key. On the stack: it is made for every get.
-class EntryKey {
+/// What a row is; each kind has a database of its own in the index, and its letter in front of its keys in memory and in the journal.
+enum class RowKind : char {
+  entry = 'e',    ///< key: account, big-endian, then the account's own key; value: the account's, then entry_checksum()
+  blob = 'b',     ///< key: blob_key(); value: BlobRow
+  segment = 's',  ///< key: segment_key(); value: SegmentRow
+  meta = 'm',     ///< key: a name; value: as kNextBlobKey and its siblings say
+};
+std::optional<RowKind> row_kind(char letter) noexcept;
+
+inline constexpr std::string_view kFormatKey = "format";        ///< meta: one octet, kIndexVersion
+inline constexpr std::string_view kShardKey = "shard";          ///< meta: ShardUuid
+inline constexpr std::string_view kNextBlobKey = "next-blob";   ///< meta: u64, the lowest blob id not given yet
+inline constexpr std::string_view kJournalKey = "journal";      ///< meta: JournalRow
+
+/// Which rows a reader shows, and the part of their keys that it does not: the kind's letter and, for one account's entries, the account.
+class RowPrefix {
  public:
-  EntryKey(AccountId account, std::string_view key) noexcept;
+  explicit RowPrefix(RowKind kind) noexcept : size_(1), kind_(kind) { octets_[0] = static_cast<char>(kind); }
+  /// One account's entries.
+  explicit RowPrefix(AccountId account) noexcept;
+  /// All entries, keys with their account, values with their checksum, which is not verified: for checks.
+  static RowPrefix raw_entries() noexcept;
+
+  RowKind kind() const noexcept { return kind_; }
   std::string_view view() const noexcept { return {octets_.data(), size_}; }
+  /// True where values end with a checksum that readers verify and take off.
+  bool checksummed() const noexcept { return kind_ == RowKind::entry && !raw_; }
+  /// What a reader shows of a value as it is stored.
+  std::string_view value_of(std::string_view stored) const noexcept {
+    return checksummed() && stored.size() >= sizeof(std::uint32_t) ? stored.substr(0, stored.size() - sizeof(std::uint32_t)) : stored;
+  }
 
  private:
-  std::array<char, kAccountSize + kMaxKey + 1> octets_;  // a range's end may be one octet longer than any key
+  std::array<char, 1 + kAccountSize> octets_{};
+  std::size_t size_;
+  RowKind kind_;
+  bool raw_ = false;
+};
+
+/// A whole key: prefix and the rest. On the stack: it is made for every get.
+class RowKey {
+ public:
+  RowKey(const RowPrefix& rows, std::string_view key) noexcept;
+  /// With the kind's letter, as in memory.
+  std::string_view view() const noexcept { return {octets_.data(), size_}; }
+  /// Without, as in the index.
+  std::string_view index_key() const noexcept { return view().substr(1); }
+
+ private:
+  std::array<char, 1 + kAccountSize + kMaxKey + 1> octets_;  // a range's end may be one octet longer than any key
   std::size_t size_;
 };
 
@@ -61,5 +103,14 @@ struct SegmentRow {
 std::array<char, 4> segment_key(std::uint32_t segment) noexcept;
 std::string encode_segment_row(const SegmentRow& row);
 Result<SegmentRow> decode_segment_row(std::string_view octets);
+
+/// Up to where the journal's groups are in the index.
+struct JournalRow {
+  std::uint64_t epoch = 1;     ///< what the index lacks is in the journals of this epoch and later
+  std::uint64_t version = 0;   ///< of the last group that the index has
+  bool operator==(const JournalRow&) const = default;
+};
+std::string encode_journal_row(const JournalRow& row);
+Result<JournalRow> decode_journal_row(std::string_view octets);
 
 }  // namespace relais::storage

@@ -1,17 +1,21 @@
-// The embedded engine: opens and recovers a shard, and ties index, segments, committer and compaction together.
+// The embedded engine: opens and recovers a shard, and ties index, segments, journal, committer and compaction together.
 #include "storage/engine/lmdb_engine.h"
 
 #include "base/check.h"
+#include "base/encode.h"
 #include "base/log.h"
 #include "net/worker_pool.h"
 #include "storage/blob.h"
 #include "storage/engine/blob_reader.h"
 #include "storage/engine/check.h"
+#include "storage/engine/checkpointer.h"
 #include "storage/engine/committer.h"
 #include "storage/engine/compaction.h"
 #include "storage/engine/disk_space.h"
 #include "storage/engine/errors.h"
 #include "storage/engine/index.h"
+#include "storage/engine/journal.h"
+#include "storage/engine/layers.h"
 #include "storage/engine/segment_table.h"
 #include "storage/engine/segments.h"
 
@@ -20,6 +24,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <map>
+#include <set>
 
 namespace relais::storage {
 namespace {
@@ -71,50 +77,54 @@ class LmdbEngine;
 
 class LmdbSnapshot final : public Snapshot {
  public:
-  LmdbSnapshot(const LmdbEngine& engine, Index::ReadTxn txn, AccountId account)
-      : engine_(engine), txn_(std::move(txn)), entries_(txn_.entries(account)) {}
-  Result<std::optional<std::string_view>> get(std::string_view key) const override { return entries_.get(key); }
-  Result<void> range(std::string_view first, std::string_view last, const Visitor& visit) const override { return entries_.range(first, last, visit); }
+  LmdbSnapshot(const LmdbEngine& engine, View view, AccountId account) : engine_(engine), view_(std::move(view)), entries_(view_, RowPrefix(account)) {}
+  Result<std::optional<std::string_view>> get(std::string_view key) const override { return entries_.top().get(key); }
+  Result<void> range(std::string_view first, std::string_view last, const Visitor& visit) const override { return entries_.top().range(first, last, visit); }
   Result<std::optional<std::pair<std::string, std::string_view>>> last_in(std::string_view first, std::string_view last) const override {
-    return entries_.last_in(first, last);
+    return entries_.top().last_in(first, last);
   }
   Result<bool> try_read_blob(BlobId blob, std::uint64_t offset, std::uint64_t length, std::string& into) const override;
 
  private:
   const LmdbEngine& engine_;
-  const Index::ReadTxn txn_;
-  const EntryReader entries_;
+  const View view_;
+  const Layers entries_;
 };
+
+const std::string kBeyondKeys(kAccountSize + kMaxKey + 1, '\xFF');
 
 class LmdbView final : public ShardView {
  public:
-  explicit LmdbView(Index::ReadTxn txn) : txn_(std::move(txn)) {}
+  explicit LmdbView(View view) : view_(std::move(view)) {}
 
   Result<void> for_each_key(const std::function<bool(AccountId, const KeyValue&)>& visit) const override {
+    const Layers entries(view_, RowPrefix::raw_entries());
     Result<void> verified;
-    RELAIS_TRY_VOID(txn_.for_each_entry([&](std::string_view key, std::string_view stored) {
-      const auto account = account_of(key);
-      const auto value = entry_value(key, stored);
+    RELAIS_TRY_VOID(entries.top().range({}, kBeyondKeys, [&](const KeyValue& row) {
+      const auto account = account_of(row.key);
+      const auto value = entry_value(row.key, row.value);
       if (!account || !value) {
         verified = value ? fail(damaged("an entry without account")) : fail(value.error());
         return false;
       }
-      return visit(*account, KeyValue{key.substr(kAccountSize), *value});
+      return visit(*account, KeyValue{row.key.substr(kAccountSize), *value});
     }));
     return verified;
   }
 
   Result<void> for_each_blob(const std::function<bool(BlobId, std::uint64_t)>& visit) const override {
+    const Layers blobs(view_, RowPrefix(RowKind::blob));
     Result<void> decoded;
-    RELAIS_TRY_VOID(txn_.for_each_blob(BlobId{0}, [&](BlobId id, const Result<BlobRow>& row) {
-      if (!row) decoded = fail(row.error());
-      return row && visit(id, row->references);
+    RELAIS_TRY_VOID(blobs.top().range({}, kBeyondKeys, [&](const KeyValue& row) {
+      const auto blob = decode_blob_row(row.value);
+      if (!blob) decoded = fail(blob.error());
+      return blob && visit(static_cast<BlobId>(Decoder(row.key).u64()), blob->references);
     }));
     return decoded;
   }
 
  private:
-  const Index::ReadTxn txn_;
+  const View view_;
 };
 
 class LmdbEngine final : public Engine {
@@ -125,8 +135,8 @@ class LmdbEngine final : public Engine {
   LmdbEngine& operator=(const LmdbEngine&) = delete;
 
   Result<std::unique_ptr<Snapshot>> read(AccountId account) const override {
-    RELAIS_TRY(auto txn, index_->read());
-    return std::make_unique<LmdbSnapshot>(*this, std::move(txn), account);
+    RELAIS_TRY(auto view, tables_.view(*index_));
+    return std::make_unique<LmdbSnapshot>(*this, std::move(view), account);
   }
 
   net::Task<void> transact(AccountId account, std::vector<std::shared_ptr<const EncodedBlob>> blobs, TxnBody body) override {
@@ -157,14 +167,11 @@ class LmdbEngine final : public Engine {
   void listen(std::function<void(const ChangeEvent&)> listener) override { committer_->listen(std::move(listener)); }
 
   Result<std::unique_ptr<ShardView>> view() const override {
-    RELAIS_TRY(auto txn, index_->read());
-    return std::make_unique<LmdbView>(std::move(txn));
+    RELAIS_TRY(auto view, tables_.view(*index_));
+    return std::make_unique<LmdbView>(std::move(view));
   }
 
-  Result<std::vector<AccountId>> accounts() const override {
-    RELAIS_TRY(const auto txn, index_->read());
-    return txn.accounts();
-  }
+  Result<std::vector<AccountId>> accounts() const override;
 
   net::Task<void> erase_account(AccountId account) override {
     constexpr std::size_t kAtOnce = 10'000;  // keys: a large account must not hold up the others
@@ -188,8 +195,10 @@ class LmdbEngine final : public Engine {
   }
 
   Result<EngineStats> stats() const override {
+    if (const auto flushed = committer_->flush(); !flushed)  // the counts are then those of the index alone
+      log::event(log::Level::debug, "storage.stats_behind", {{"detail", flushed.error().detail}});
+    RELAIS_TRY(const auto all, accounts());
     RELAIS_TRY(const auto txn, index_->read());
-    RELAIS_TRY(const auto all, txn.accounts());
     EngineStats stats{.accounts = all.size(), .keys = txn.entry_count(), .blobs = txn.blob_count(), .index_octets = index_->octets(), .free_octets = space_.free()};
     for (const auto& [segment, row] : segments_.all()) {
       stats.live_octets += row.live;
@@ -199,11 +208,11 @@ class LmdbEngine final : public Engine {
     return stats;
   }
 
-  Result<CheckReport> check() const override { return check_shard(*index_, *folder_); }
+  Result<CheckReport> check() const override { return check_shard(*index_, tables_, *folder_); }
 
   net::Task<std::uint64_t> compact(double dead_share) override {
     if (compacting_.exchange(true)) co_return fail(Fault::refused, "compaction is running already", "INUSE");
-    Compaction compaction(*index_, *folder_, segments_, *committer_, *options_.pool);
+    Compaction compaction(*index_, tables_, *folder_, segments_, *committer_, *options_.pool);
     auto freed = co_await compaction.run(dead_share);
     compacting_ = false;
     co_return freed;
@@ -217,11 +226,14 @@ class LmdbEngine final : public Engine {
   LmdbEngine(LmdbOptions options, LockFile lock) : options_(std::move(options)), space_(options_.path, options_.min_free), lock_(std::move(lock)) {}
 
   Result<void> recover();
+  Result<void> replay(Journal& journal);
+  Result<void> load_segments();
+  Result<std::uint64_t> next_blob() const;
   Result<void> remove_unknown_files();
 
   Result<BlobRow> locate(BlobId blob) const {
-    RELAIS_TRY(const auto txn, index_->read());
-    RELAIS_TRY(const auto row, txn.blob(blob));
+    RELAIS_TRY(const auto view, tables_.view(*index_));
+    RELAIS_TRY(const auto row, blob_row(view, blob));
     if (!row) return fail(no_blob(blob));
     return *row;
   }
@@ -249,13 +261,15 @@ class LmdbEngine final : public Engine {
   const LockFile lock_;
   std::unique_ptr<Index> index_;
   std::unique_ptr<SegmentFolder> folder_;
+  TableSet tables_;
   SegmentTable segments_;
   std::atomic<bool> compacting_{false};
-  std::unique_ptr<Committer> committer_;  // last: its thread uses the others
+  std::unique_ptr<Checkpointer> checkpointer_;  // these last: their threads use the others, the committer's the checkpointer too
+  std::unique_ptr<Committer> committer_;
 };
 
 Result<bool> LmdbSnapshot::try_read_blob(BlobId blob, std::uint64_t offset, std::uint64_t length, std::string& into) const {
-  RELAIS_TRY(const auto row, txn_.blob(blob));
+  RELAIS_TRY(const auto row, blob_row(view_, blob));
   if (!row) return fail(no_blob(blob));
   // Where the file is not open (compaction may have removed it since the snapshot), the engine looks the blob up afresh.
   RELAIS_TRY(const bool read, engine_.read_cached(*row, blob, offset, length, into));
@@ -268,33 +282,56 @@ Result<std::unique_ptr<Engine>> LmdbEngine::open(LmdbOptions options) {
   RELAIS_TRY(auto lock, LockFile::take(options.path / "lock"));
   RELAIS_TRY_VOID(make_folder(options.path / "index"));
   RELAIS_TRY_VOID(make_folder(options.path / "segments"));
+  RELAIS_TRY_VOID(make_folder(options.path / "journal"));
   std::unique_ptr<LmdbEngine> engine(new LmdbEngine(std::move(options), std::move(lock)));  // NOLINT: the constructor is private
   RELAIS_TRY_VOID(engine->recover());
   return engine;
 }
 
-/// What a crash left: a tail beyond the acknowledged length of the newest segment, and files that the index does not know.
+Result<std::vector<AccountId>> LmdbEngine::accounts() const {
+  RELAIS_TRY(const auto view, tables_.view(*index_));
+  RELAIS_TRY(const auto indexed, view.txn.accounts());
+  // In memory an account may appear, or lose its last key: those are looked at one by one.
+  std::map<AccountId, bool> found;
+  for (const auto account : indexed) found.emplace(account, true);
+  for (const auto& table : {view.tables->sealed, view.tables->active}) {
+    if (!table) continue;
+    MemTable::Cursor row(*table, view.version);
+    const RowPrefix all(RowKind::entry);
+    for (row.seek(all.view()); row.valid() && row.key().starts_with(all.view());) {
+      const auto account = account_of(row.key().substr(1)).value_or(AccountId{0});
+      const Layers entries(view, RowPrefix(account));
+      bool any = false;
+      RELAIS_TRY_VOID(entries.top().range({}, kBeyondKeys, [&any](const KeyValue&) { return any = true, false; }));
+      found.insert_or_assign(account, any);
+      row.seek(RowKey(RowPrefix(account), std::string(kMaxKey + 1, '\xFF')).view());
+    }
+  }
+  std::vector<AccountId> out;
+  for (const auto& [account, any] : found)
+    if (any) out.push_back(account);
+  return out;
+}
+
+/// What a crash left: groups that only the journal has, a tail beyond the acknowledged length of the newest segment, and files that nothing
+/// names. Nothing is written to the index here, so that a shard on a full disk opens and serves reads.
 Result<void> LmdbEngine::recover() {
   const auto name = options_.path.filename().string();
   RELAIS_TRY(index_, Index::open(options_.path / "index", options_.map_size, options_.max_readers));
   RELAIS_TRY_VOID(sync_path(options_.path / "index"));
   folder_ = std::make_unique<SegmentFolder>(options_.path / "segments", index_->shard(), options_.max_open_segments);
-
-  std::uint64_t next_blob = index_->next_blob_at_open();
-  {
-    RELAIS_TRY(const auto txn, index_->read());
-    RELAIS_TRY_VOID(txn.for_each_segment([this](std::uint32_t segment, const SegmentRow& row) { return segments_.set(segment, row), true; }));
-    RELAIS_TRY_VOID(txn.for_each_blob(static_cast<BlobId>(next_blob), [&next_blob](BlobId id, const Result<BlobRow>&) {
-      next_blob = static_cast<std::uint64_t>(id) + 1;  // never happens while the two are written together; reusing an id would lose mail
-      return true;
-    }));
-  }
+  RELAIS_TRY(auto journal, Journal::open(options_.path / "journal", index_->shard(), options_.faults.get()));
+  RELAIS_TRY_VOID(sync_path(options_.path / "journal"));
+  checkpointer_ = std::make_unique<Checkpointer>(*index_, tables_, space_, options_.faults.get(), name);
+  RELAIS_TRY_VOID(replay(journal));
+  RELAIS_TRY_VOID(load_segments());
   RELAIS_TRY_VOID(remove_unknown_files());
+  RELAIS_TRY(const auto first_blob, next_blob());
+
   const auto rows = segments_.all();
   for (const auto& [segment, row] : rows)
     if (const auto size = folder_->file_size(segment); !size || *size < row.length)
       log::event(log::Level::error, "storage.segment_damaged", {{"shard", name}, {"segment", segment}, {"octets", size.value_or(0)}, {"acknowledged", row.length}});
-
   std::uint32_t segment = 0;
   std::uint64_t length = 0;
   if (!rows.empty()) {
@@ -306,12 +343,90 @@ Result<void> LmdbEngine::recover() {
     }
   }
   SegmentWriter writer(*folder_, options_.segment_size, segment, length, options_.faults.get());
-  const Committer::Limits limits{.min_free = options_.min_free, .max_group = options_.max_group, .max_group_octets = options_.max_group_octets};
-  committer_ = std::make_unique<Committer>(*index_, std::move(writer), segments_, space_, limits, next_blob, options_.faults.get(), name);
+  const Committer::Limits limits{.min_free = options_.min_free,
+                                 .max_group = options_.max_group,
+                                 .max_group_octets = options_.max_group_octets,
+                                 .journal_size = options_.journal_size};
+  const Committer::Parts parts{
+      .index = *index_, .tables = tables_, .segments = segments_, .checkpointer = *checkpointer_, .space = space_, .faults = options_.faults.get()};
+  committer_ = std::make_unique<Committer>(parts, std::move(writer), std::move(journal), limits, first_blob, name);
   return {};
 }
 
-/// Segments of a group that was never acknowledged, or that compaction had taken out of the index. Files of another shard are an operator's
+/// Rows that only the journal has go to the tables in memory, octets to where they belong. The tables end up as they were before the crash:
+/// of two epochs the older one is sealed.
+Result<void> LmdbEngine::replay(Journal& journal) {
+  JournalRow row;
+  {
+    RELAIS_TRY(const auto txn, index_->read());
+    RELAIS_TRY(const auto stored, txn.rows(RowPrefix(RowKind::meta)).get(kJournalKey));
+    if (stored) {
+      RELAIS_TRY(row, decode_journal_row(*stored));
+    }
+  }
+  std::set<std::uint32_t> restored;
+  const auto sync = [this, &restored]() -> Result<void> {
+    for (const auto segment : restored) RELAIS_TRY_VOID(folder_->sync(segment));
+    restored.clear();
+    return {};
+  };
+  tables_.publish(row.version);
+  auto epoch = row.epoch;
+  std::uint64_t groups = 0;
+  RELAIS_TRY_VOID(journal.replay(row, [&](const Journal::Record& record) -> Result<void> {
+    if (record.header.epoch != epoch && !tables_.active()->empty()) {
+      RELAIS_TRY_VOID(sync());
+      checkpointer_->start({.table = tables_.seal(), .segment = nullptr, .journal = {.epoch = record.header.epoch, .version = tables_.version()}});
+    }
+    epoch = record.header.epoch;
+    const auto active = tables_.active();
+    const JournalVisitor visitor{
+        .row = [&](RowKind kind, std::string_view key, std::optional<std::string_view> stored) -> Result<void> {
+          active->add(static_cast<char>(kind) + std::string(key), record.header.version, stored);
+          return {};
+        },
+        .octets = [&](std::uint32_t segment, std::uint64_t offset, std::string_view octets) -> Result<void> {
+          restored.insert(segment);
+          return folder_->restore(segment, offset, octets);
+        }};
+    RELAIS_TRY_VOID(walk_journal_record(record.rows, record.octets, visitor));
+    tables_.publish(record.header.version);
+    ++groups;
+    return {};
+  }));
+  RELAIS_TRY_VOID(sync());
+  if (groups != 0)
+    log::event(log::Level::info, "storage.journal_replayed", {{"shard", options_.path.filename().string()}, {"groups", groups}});
+  return {};
+}
+
+Result<void> LmdbEngine::load_segments() {
+  RELAIS_TRY(const auto view, tables_.view(*index_));
+  const Layers rows(view, RowPrefix(RowKind::segment));
+  Result<void> decoded;
+  RELAIS_TRY_VOID(rows.top().range({}, kBeyondKeys, [&](const KeyValue& entry) {
+    const auto row = decode_segment_row(entry.value);
+    if (row) segments_.set(Decoder(entry.key).u32(), *row);
+    else decoded = fail(row.error());
+    return row.has_value();
+  }));
+  return decoded;
+}
+
+/// The lowest id never given to a blob.
+Result<std::uint64_t> LmdbEngine::next_blob() const {
+  RELAIS_TRY(const auto view, tables_.view(*index_));
+  std::uint64_t next = 1;
+  const Layers meta(view, RowPrefix(RowKind::meta));
+  RELAIS_TRY(const auto stored, meta.top().get(kNextBlobKey));
+  if (stored) next = Decoder(*stored).u64();
+  const Layers blobs(view, RowPrefix(RowKind::blob));
+  RELAIS_TRY(const auto last, blobs.top().last_in({}, kBeyondKeys));
+  // The two are always written together; but an id given twice would lose mail, so it is made sure.
+  return last ? std::max(next, Decoder(last->first).u64() + 1) : next;
+}
+
+/// Segments of a group that was never acknowledged, or that compaction had emptied. Files of another shard are an operator's
 /// mistake that must not be answered with deletion.
 Result<void> LmdbEngine::remove_unknown_files() {
   RELAIS_TRY(const auto files, folder_->list());

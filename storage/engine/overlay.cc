@@ -2,6 +2,7 @@
 #include "storage/engine/overlay.h"
 
 #include "storage/engine/errors.h"
+#include "storage/engine/merge.h"
 
 #include <cstring>
 
@@ -13,40 +14,30 @@ Result<void> check_key(std::string_view key) {
   return {};
 }
 
-/// Walks the overlay's changes beside a range of the base.
-class Merge {
+class MapCursor {
  public:
-  Merge(const Overlay::Changes& changes, std::string_view first, std::string_view last, const Visitor& visit)
-      : next_(changes.lower_bound(first)), end_(changes.end()), last_(last), visit_(visit) {}
-
-  /// The base has this entry: what was put before it comes first, and a change of the same key stands for it.
-  bool base(const KeyValue& entry) {
-    if (!before(entry.key)) return false;
-    if (next_ != end_ && next_->first == entry.key) return one();
-    return on_ = visit_(entry);
-  }
-  /// The base has nothing more.
-  void rest() {
-    if (on_) before(last_);
-  }
+  MapCursor(const Overlay::Changes& changes, std::string_view first) : next_(changes.lower_bound(first)), end_(changes.end()) {}
+  bool valid() const noexcept { return next_ != end_; }
+  std::string_view key() const noexcept { return next_->first; }
+  std::optional<std::string_view> value() const noexcept { return next_->second; }
+  void next() noexcept { ++next_; }
 
  private:
-  bool before(std::string_view key) {
-    while (next_ != end_ && next_->first < key)
-      if (!one()) return false;
-    return true;
-  }
-  bool one() {
-    const auto at = next_++;
-    if (at->second) on_ = visit_(KeyValue{at->first, *at->second});
-    return on_;
-  }
-
   Overlay::Changes::const_iterator next_;
   Overlay::Changes::const_iterator end_;
-  std::string_view last_;
-  const Visitor& visit_;
-  bool on_ = true;
+};
+
+struct MapPart {
+  const Overlay::Changes& changes;
+
+  MemTable::Found find(std::string_view key) const noexcept {
+    const auto found = changes.find(key);
+    return found == changes.end() ? MemTable::Found{} : MemTable::Found{.there = true, .value = found->second};
+  }
+  std::optional<std::pair<std::string_view, std::optional<std::string_view>>> before(std::string_view bound) const noexcept {
+    const auto at = changes.lower_bound(bound);
+    return at == changes.begin() ? std::nullopt : std::optional(std::pair(std::prev(at)->first, std::prev(at)->second));
+  }
 };
 
 }  // namespace
@@ -69,34 +60,11 @@ Result<std::optional<std::string_view>> Overlay::get(std::string_view key) const
 }
 
 Result<void> Overlay::range(std::string_view first, std::string_view last, const Visitor& visit) const {
-  Merge merge(changes_, first, last, visit);
-  RELAIS_TRY_VOID(base_.range(first, last, [&merge](const KeyValue& entry) { return merge.base(entry); }));
-  merge.rest();
-  return {};
+  return merged_range(base_, MapCursor(changes_, first), first, last, visit);
 }
 
 Result<std::optional<std::pair<std::string, std::string_view>>> Overlay::last_in(std::string_view first, std::string_view last) const {
-  // The newest change that is not an erasure …
-  auto change = changes_.lower_bound(last);
-  std::optional<std::string_view> changed;
-  while (change != changes_.begin() && std::prev(change)->first >= first) {
-    --change;
-    if (!change->second) continue;
-    changed = change->first;
-    break;
-  }
-  // … against the newest key of the base that was not erased.
-  std::string bound(last);
-  while (true) {
-    RELAIS_TRY(auto found, base_.last_in(changed ? *changed : first, bound));
-    if (!found) break;
-    const auto same = changes_.find(found->first);
-    if (same == changes_.end()) return found;
-    if (same->second) return std::pair(std::move(found->first), *same->second);
-    bound = std::move(found->first);
-  }
-  if (!changed) return std::nullopt;
-  return std::pair(std::string(*changed), *change->second);
+  return merged_last_in(base_, MapPart{changes_}, first, last);
 }
 
 Result<void> Overlay::put(std::string_view key, std::string_view value) {

@@ -140,6 +140,36 @@ Result<std::shared_ptr<const SegmentFile>> SegmentFolder::open_for_append(std::u
   return out;
 }
 
+Result<void> SegmentFolder::restore(std::uint32_t number, std::uint64_t offset, std::string_view octets) {
+  const auto name = file(number);
+  const int fd = ::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return fail(write_error("open " + name.string(), errno));
+  const SegmentFile closes(fd, number);
+  const auto put = [fd, &name](std::uint64_t at, std::string_view part) -> Result<void> {
+    std::string there(part.size(), '\0');
+    if (::pread(fd, there.data(), there.size(), static_cast<off_t>(at)) == static_cast<ssize_t>(part.size()) && there == part) return {};
+    while (!part.empty()) {
+      const auto wrote = ::pwrite(fd, part.data(), part.size(), static_cast<off_t>(at));
+      if (wrote < 0 && errno == EINTR) continue;
+      if (wrote <= 0) return fail(write_error("write " + name.string(), wrote < 0 ? errno : ENOSPC));
+      part.remove_prefix(static_cast<std::size_t>(wrote));
+      at += static_cast<std::uint64_t>(wrote);
+    }
+    return {};
+  };
+  RELAIS_TRY_VOID(put(0, encode_file_header({.segment = number, .shard = shard_})));
+  return put(offset, octets);
+}
+
+Result<void> SegmentFolder::sync(std::uint32_t number) {
+  const auto name = file(number);
+  const int fd = ::open(name.c_str(), O_RDWR | O_CLOEXEC);
+  if (fd < 0) return fail(disk_error("open " + name.string(), errno));
+  const SegmentFile closes(fd, number);
+  RELAIS_TRY_VOID(sync_segment(closes, nullptr));
+  return sync_folder(path_);
+}
+
 Result<void> SegmentFolder::remove(std::uint32_t number) {
   {
     const std::lock_guard lock(mutex_);
@@ -201,14 +231,14 @@ Result<BlobRow> SegmentWriter::add(std::span<const std::string_view> pieces) {
   for (const auto piece : pieces) octets += piece.size();
   const bool fits = length_ + octets <= segment_size_ || length_ <= kFileHeaderSize;
   if (segment_ == 0 || !fits) {
-    RELAIS_TRY_VOID(next_segment());
+    RELAIS_TRY_VOID(roll());
   } else if (!file_) {
     RELAIS_TRY(file_, folder_.open_for_append(segment_, length_));
   }
   const BlobRow place{.segment = segment_, .offset = length_, .length = octets, .references = 1};
   for (const auto piece : pieces) {
     if (piece.empty()) continue;
-    if (pending_.size() == IOV_MAX) RELAIS_TRY_VOID(flush());
+    if (pending_.size() == IOV_MAX) RELAIS_TRY_VOID(write());
     pending_.push_back({const_cast<char*>(piece.data()), piece.size()});
     pending_octets_ += piece.size();
     length_ += piece.size();
@@ -216,21 +246,19 @@ Result<BlobRow> SegmentWriter::add(std::span<const std::string_view> pieces) {
   return place;
 }
 
-Result<void> SegmentWriter::next_segment() {
-  if (segment_ != 0) RELAIS_TRY_VOID(sync_file());
+Result<void> SegmentWriter::roll() {
+  if (file_) RELAIS_TRY_VOID(sync());
   RELAIS_TRY(auto fresh, folder_.create(segment_ + 1, faults_));
   file_ = std::move(fresh);
   ++segment_;
   length_ = kFileHeaderSize;
-  dirty_ = true;
   return {};
 }
 
-Result<void> SegmentWriter::flush() {
+Result<void> SegmentWriter::write() {
   if (pending_.empty()) return {};
   const int error = faults_ != nullptr ? faults_->fail_at(FaultPoint::segment_write) : 0;
   if (error != 0) return fail(write_error("write segment", error));
-  dirty_ = true;
   auto at = static_cast<off_t>(length_ - pending_octets_);
   for (auto next = pending_.begin(); next != pending_.end();) {
     const auto wrote = ::pwritev(file_->fd(), &*next, static_cast<int>(pending_.end() - next), at);
@@ -249,28 +277,24 @@ Result<void> SegmentWriter::flush() {
   return {};
 }
 
-Result<void> SegmentWriter::sync_file() {
-  RELAIS_TRY_VOID(flush());
-  if (dirty_) {
-    int error = faults_ != nullptr ? faults_->fail_at(FaultPoint::segment_sync) : 0;
-    if (error == 0 && ::fdatasync(file_->fd()) != 0) error = errno;
-    // Never tried again: the kernel may have dropped the pages and would call the next one a success.
-    if (error != 0) return fail(read_only(disk_error("fdatasync segment", error).detail));
-    dirty_ = false;
-  }
-  touched_.emplace_back(segment_, length_);
+Result<void> SegmentWriter::flush() {
+  RELAIS_TRY_VOID(write());
+  if (touched_.empty() || touched_.back().first != segment_) touched_.emplace_back(segment_, length_);
+  touched_.back().second = length_;
   return {};
 }
 
-Result<void> SegmentWriter::sync() { return sync_file(); }
+Result<void> SegmentWriter::sync() {
+  RELAIS_TRY_VOID(flush());
+  return sync_segment(*file_, faults_);
+}
 
 void SegmentWriter::rewind() {
   pending_.clear();
   pending_octets_ = 0;
   touched_.clear();
   if (segment_ != mark_segment_) {
-    file_.reset();
-    dirty_ = false;  // the segment at the mark was synced when it was left
+    file_.reset();  // the segment at the mark was synced when it was left
     for (; segment_ > mark_segment_; --segment_)
       if (auto removed = folder_.remove(segment_); !removed)  // what stays is overwritten when its number comes up again
         log::event(log::Level::warning, "storage.segment_stays", {{"segment", segment_}, {"detail", removed.error().detail}});
@@ -280,6 +304,14 @@ void SegmentWriter::rewind() {
     log::event(log::Level::warning, "storage.segment_stays", {{"segment", segment_}, {"detail", disk_error("ftruncate", errno).detail}});
   }
   length_ = mark_length_;
+}
+
+Result<void> sync_segment(const SegmentFile& file, FaultInjector* faults) {
+  int error = faults != nullptr ? faults->fail_at(FaultPoint::segment_sync) : 0;
+  if (error == 0 && ::fdatasync(file.fd()) != 0) error = errno;
+  // Never tried again: the kernel may have dropped the pages and would call the next one a success.
+  if (error != 0) return fail(read_only(disk_error("fdatasync segment " + std::to_string(file.number()), error).detail));
+  return {};
 }
 
 }  // namespace relais::storage

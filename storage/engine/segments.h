@@ -53,6 +53,10 @@ class SegmentFolder {
   Result<std::shared_ptr<const SegmentFile>> create(std::uint32_t number, FaultInjector* faults);
   /// Opens for appending at `length`, cutting off what lies beyond. Blocks.
   Result<std::shared_ptr<const SegmentFile>> open_for_append(std::uint32_t number, std::uint64_t length);
+  /// Makes sure that octets which a journal holds are where they belong, making the file where it is missing. Blocks; not synced.
+  Result<void> restore(std::uint32_t number, std::uint64_t offset, std::string_view octets);
+  /// Syncs the file and the folder. Blocks.
+  Result<void> sync(std::uint32_t number);
   /// Removes the file; those who have it open keep reading it. Blocks.
   Result<void> remove(std::uint32_t number);
   /// The numbers of all files here, ascending.
@@ -85,32 +89,34 @@ class SegmentFolder {
 
 /// Appends records to the newest segment. One thread: the committer's.
 ///
-/// A group is: begin(), add() of every piece, sync(). Where anything fails, or the group is given up before its commit, rewind() puts the
-/// end back to where begin() found it: nothing in the index names what lies beyond.
+/// A group is: begin(), add() of every record, then flush() or sync(). Where anything fails, or the group is given up, rewind() puts the end
+/// back to where begin() found it: nothing that was acknowledged lies beyond.
 class SegmentWriter {
  public:
   /// @param segment,length  where the last acknowledged octet lies; no segment yet: 0, 0
   SegmentWriter(SegmentFolder& folder, std::uint64_t segment_size, std::uint32_t segment, std::uint64_t length, FaultInjector* faults);
 
   void begin();
-  /// A place for a record of `pieces`, whose octets must stay valid until sync(). Rolls to a new segment where it would not fit.
+  /// A place for a record of `pieces`, whose octets must stay valid until flush(). Rolls to a new segment where it would not fit.
   Result<BlobRow> add(std::span<const std::string_view> pieces);
-  /// Everything added is on disk when this returns a value. @return STORAGE_FULL, READ_ONLY for errors after which the disk's state is
-  /// unknown; rewind() after either
+  /// Begins a new segment now, within a group. The one before is synced.
+  Result<void> roll();
+  /// Everything added is where readers find it; the journal must hold it too, until the segment is synced.
+  /// @return STORAGE_FULL, or READ_ONLY for errors after which the disk's state is unknown; rewind() after either
+  Result<void> flush();
+  /// As flush(), and everything added is on disk.
   Result<void> sync();
   void rewind();
-  /// Begins a new segment now, within a group.
-  Result<void> roll() { return next_segment(); }
 
   std::uint32_t segment() const noexcept { return segment_; }
-  std::uint64_t length() const noexcept { return length_; }
-  /// Every segment that the group wrote to and how long each is now.
+  /// The newest segment's file, for syncing it from another thread; the others are synced. Null before the first.
+  const std::shared_ptr<const SegmentFile>& file() const noexcept { return file_; }
+  /// Every segment that the group wrote to and how long each is now. After flush() or sync().
   const std::vector<std::pair<std::uint32_t, std::uint64_t>>& touched() const noexcept { return touched_; }
 
  private:
-  Result<void> flush();
+  Result<void> write();
   Result<void> sync_file();
-  Result<void> next_segment();
 
   SegmentFolder& folder_;
   const std::uint64_t segment_size_;
@@ -120,10 +126,12 @@ class SegmentWriter {
   std::uint64_t length_;        // of the segment, including what is pending
   std::vector<iovec> pending_;  // to be written, ending at length_
   std::uint64_t pending_octets_ = 0;
-  bool dirty_ = false;          // written, not synced
   std::uint32_t mark_segment_ = 0;
   std::uint64_t mark_length_ = 0;
   std::vector<std::pair<std::uint32_t, std::uint64_t>> touched_;
 };
+
+/// fdatasync of a segment. @return READ_ONLY where it fails: never tried again
+Result<void> sync_segment(const SegmentFile& file, FaultInjector* faults);
 
 }  // namespace relais::storage
