@@ -113,7 +113,7 @@ void append(benchmark::State& state) {
   if (messages > 0) Platform::get().mailbox(messages, 500);
   const auto prepared = *await(store.prepare(message_of(10 * 1024, 1)));
   for (auto _ : state) {
-    asio::io_context io;
+    auto& io = testing::test_loop();
     for (unsigned i = 0; i < parallel; ++i) {
       auto deliver = [&]() -> asio::awaitable<void> {
         for (int n = 0; n < 32; ++n) {
@@ -126,6 +126,7 @@ void append(benchmark::State& state) {
       asio::co_spawn(io, std::move(deliver), asio::detached);
     }
     io.run();
+    io.restart();
   }
   state.SetItemsProcessed(state.iterations() * parallel * 32);
 }

@@ -117,9 +117,11 @@ class Subscription {
 /// Durability: a value from a modifying call means fsynced.
 /// Errors of all calls: Fault::temporary (shard full, read-only, down; codes as in engine.h, and IMAP's where one fits), Fault::corrupt.
 ///   Fault::refused with IMAP codes (RFC 5530): NONEXISTENT no such mailbox, ALREADYEXISTS, OVERQUOTA, CANNOT (INBOX, bad name), LIMIT (too
-///   many keywords, mailboxes), TRYCREATE (destination of APPEND, COPY, MOVE missing), INUSE, EXPUNGEISSUED.
+///   many keywords, mailboxes, no UIDs left), TRYCREATE (destination of APPEND, COPY, MOVE missing), USEATTR, HASCHILDREN (RFC 9051 §7.1),
+///   EXPUNGEISSUED.
 /// Mailbox names: UTF-8, '/' between levels, no empty level, no control characters, at most 255 octets per level and 1,000 in all;
-/// "INBOX" in any case is the inbox, which exists always.
+/// "INBOX" in any case is the inbox, which exists always. From its first touch on an account also has Archive, Drafts, Junk, Sent and Trash, with
+/// their special uses and subscribed.
 class Store {
  public:
   virtual ~Store() = default;

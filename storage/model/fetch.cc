@@ -167,10 +167,11 @@ class BatchReader {
     auto& message = batch_.messages[index];
     const auto at = batch_.octets.size();
     const auto* place = batch_.octets.data();
-    RELAIS_TRY(const auto cached, snapshot_.try_read_blob(blob, 0, message.size, batch_.octets));
+    const auto cached = snapshot_.try_read_blob(blob, 0, message.size, batch_.octets);
+    if (!cached && !is_gone(cached.error())) return std::unexpected(cached.error());
     RELAIS_CHECK(batch_.octets.data() == place);  // the room was reserved: no view moved
     message.has_content = true;
-    if (cached) {
+    if (cached && *cached) {
       message.content = std::string_view(batch_.octets).substr(at);
     } else {
       pending_.push_back({index, blob});

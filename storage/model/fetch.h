@@ -8,11 +8,14 @@
 
 namespace relais::storage::model {
 
-/// A message of the batch whose content the snapshot could not give without waiting for the disk.
+/// A message of the batch whose content the snapshot could not give: it is not cached, or was released meanwhile.
 struct PendingContent {
   std::size_t index = 0;  ///< in FetchBatch::messages
   BlobId blob{};
 };
+
+/// Whether a blob could not be read because it is released and reclaimed, and no longer asked for.
+inline bool is_gone(const Error& error) { return error.fault == Fault::refused && error.code == "NONEXISTENT"; }
 
 /// Fills the batch but for the contents in `pending`, whose messages have has_content set and content empty.
 /// Fault::refused NONEXISTENT where the mailbox is gone.

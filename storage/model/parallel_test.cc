@@ -58,7 +58,7 @@ TEST(Parallel, WritersReadersAndSubscribers) {
         FetchRequest request;
         request.uids = &view.uids;
         request.fields = kFetchEnvelope | kFetchContent;
-        EXPECT_TRUE(await(store.fetch(kAccount, id, request, batch)));
+        ASSERT_TRUE(await(store.fetch(kAccount, id, request, batch)));
         for (const auto& message : batch.messages) EXPECT_EQ(message.content, sample_message(1));
       }
     });

@@ -22,7 +22,15 @@ using Ids = std::span<const BlobId>;
 
 std::unexpected<Error> expunged() { return fail(Fault::refused, "message is gone", "EXPUNGEISSUED"); }
 
-bool is_gone(const Error& error) { return error.fault == Fault::refused && error.code == "NONEXISTENT"; }
+// A blob that cannot be found: its message was expunged meanwhile, or the storage lost it.
+Result<void> check_expunged(const Engine& engine, AccountId account, MailboxId mailbox, Uid uid, BlobId blob) {
+  RELAIS_TRY(const auto snapshot, engine.read(account));
+  RELAIS_TRY(const auto octets, snapshot->get(model::message_key(mailbox, uid)));
+  if (!octets) return {};
+  RELAIS_TRY(const auto now, model::decode_message_blob(*octets));
+  if (now != blob) return {};
+  return fail(Fault::corrupt, "stored message is missing", "SERVERBUG", "message record without blob");
+}
 
 }  // namespace
 
@@ -62,7 +70,8 @@ net::Task<void> ShardedStore::fetch(AccountRef account, MailboxId mailbox, Fetch
     auto read = co_await engine->read_blob(blob, 0, size, batch.octets);
     if (read) {
       batch.messages[index].content = std::string_view(batch.octets).substr(at);
-    } else if (is_gone(read.error())) {
+    } else if (model::is_gone(read.error())) {
+      RELAIS_CO_TRY_VOID(check_expunged(*engine, account.account, mailbox, batch.messages[index].uid, blob));
       batch.messages[index].uid = 0;  // expunged and reclaimed since the snapshot
       some_gone = true;
     } else {
@@ -82,12 +91,14 @@ net::Task<void> ShardedStore::read_content(AccountRef account, MailboxId mailbox
     RELAIS_CO_TRY(const auto octets, snapshot->get(model::message_key(mailbox, uid)));
     if (!octets) co_return expunged();
     RELAIS_CO_TRY(blob, model::decode_message_blob(*octets));
-    RELAIS_CO_TRY(const bool cached, snapshot->try_read_blob(blob, offset, length, into));
-    if (cached) co_return Result<void>{};
+    auto cached = snapshot->try_read_blob(blob, offset, length, into);
+    if (cached && *cached) co_return Result<void>{};
+    if (!cached && !model::is_gone(cached.error())) co_return std::unexpected(std::move(cached).error());
   }
   auto read = co_await engine->read_blob(blob, offset, length, into);
-  if (!read && is_gone(read.error())) co_return expunged();
-  co_return read;
+  if (read || !model::is_gone(read.error())) co_return read;
+  RELAIS_CO_TRY_VOID(check_expunged(*engine, account.account, mailbox, uid, blob));
+  co_return expunged();
 }
 
 net::Task<AppendResult> ShardedStore::append(AccountRef account, std::string mailbox, std::vector<AppendMessage> messages, bool create_missing,

@@ -8,6 +8,8 @@
 #include <boost/asio/io_context.hpp>
 
 #include <exception>
+#include <list>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,16 +17,27 @@
 
 namespace relais::storage::testing {
 
-/// Runs a Task to its end on an event loop of its own.
+/// The calling thread's event loop. It lives as long as the process: a committer that has just posted to it may still hold its lock.
+inline net::asio::io_context& test_loop() {
+  static std::mutex mutex;
+  static std::list<net::asio::io_context> loops;
+  thread_local net::asio::io_context* const own = [] {
+    const std::lock_guard lock(mutex);
+    return &loops.emplace_back();
+  }();
+  return *own;
+}
+
+/// Runs a Task to its end.
 template <class T>
 Result<T> await(net::Task<T> task) {
-  net::asio::io_context io;
   std::optional<Result<T>> out;
-  net::asio::co_spawn(io, std::move(task), [&](std::exception_ptr thrown, Result<T> result) {
+  net::asio::co_spawn(test_loop(), std::move(task), [&](std::exception_ptr thrown, Result<T> result) {
     if (thrown) std::rethrow_exception(thrown);
     out.emplace(std::move(result));
   });
-  io.run();
+  test_loop().run();
+  test_loop().restart();
   return std::move(*out);
 }
 
