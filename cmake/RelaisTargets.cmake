@@ -1,7 +1,8 @@
 # relais_library(NAME [ASIO] SOURCES … DEPS …)   a library target relais::NAME
 # relais_test(NAME [ASIO] SOURCES … DEPS …)      one GoogleTest program, each test known to ctest
-# relais_fuzz(NAME SOURCES … DEPS …)             one libFuzzer target (only in the fuzz preset) whose seeds lie in
-#                                                tests/fuzz/seeds/NAME and dictionary in tests/fuzz/dict/NAME.dict, where present
+# relais_fuzz(NAME SOURCES … DEPS …)             one fuzz target whose seeds lie in tests/fuzz/seeds/NAME and dictionary in
+#                                                tests/fuzz/dict/NAME.dict, where present: with libFuzzer in the fuzz preset, elsewhere
+#                                                a test that replays the seeds, shortened and altered
 # ASIO: the sources use Boost.Asio; they share the precompiled header that has it.
 include(GoogleTest)
 
@@ -45,13 +46,18 @@ endfunction()
 
 function(relais_fuzz name)
   cmake_parse_arguments(ARG "ASIO" "" "SOURCES;DEPS" ${ARGN})
+  set(seeds ${CMAKE_SOURCE_DIR}/tests/fuzz/seeds/${name})
   if(NOT RELAIS_FUZZ)
-    return()
+    list(APPEND ARG_SOURCES ${CMAKE_SOURCE_DIR}/tests/fuzz/replay_main.cc)
   endif()
   add_executable(${name} ${ARG_SOURCES})
   relais_common(${name})
   relais_pch(${name} ${ARG_ASIO})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS})
-  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
-  set_property(GLOBAL APPEND PROPERTY RELAIS_FUZZ_TARGETS ${name})
+  if(RELAIS_FUZZ)
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  else()
+    add_test(NAME fuzz.${name} COMMAND ${name} ${seeds} ${CMAKE_SOURCE_DIR}/tests/mail)
+    set_tests_properties(fuzz.${name} PROPERTIES LABELS fuzz)
+  endif()
 endfunction()
