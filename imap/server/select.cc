@@ -113,6 +113,7 @@ net::Task<Done> select(Session& session, const Tagged& command) {
   box->uid_next = view.info.uid_next;
   box->recent_from = view.info.recent_from;
   box->synced = view.info.highest_mod_seq;
+  box->safe = box->synced;
   box->read_only = read_only;
   box->uids = std::move(view.uids);
   box->keywords = std::move(view.info.keywords);

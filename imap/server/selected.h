@@ -63,6 +63,8 @@ struct Selected {
   storage::Uid uid_next = 1;         ///< first UID that the client has not been told of
   storage::Uid recent_from = 1;      ///< from here on messages are \Recent to this session (RFC 3501 §2.3.2)
   storage::ModSeq synced = 0;        ///< what happened up to here is in uids, gone, keywords and has been told
+  storage::ModSeq safe = 0;          ///< every change up to here has been told, removals too: what QRESYNC clients may go back to
+  bool told_safe = false;            ///< `safe` was told, being behind the mod-sequences of FETCH responses
   bool read_only = false;
   bool stale = false;                ///< ask the store whatever the Watch says
   NumberSet uids;

@@ -168,6 +168,7 @@ net::Task<void> Session::execute(Framer::Event event) {
     const bool expunges = (row.flags & (command.uid ? kUidMayExpunge : kMayExpunge)) != 0;
     if (has_news(expunges)) RELAIS_CO_TRY_VOID(co_await sync(expunges));
     if (state_ == State::logout) co_return Result<void>{};
+    if (selected_ && enabled_.qresync) append_safe_mod_seq();
   }
   if (!done) {
     reply_error(command.tag, done.error());
@@ -454,6 +455,21 @@ void Session::append_flag_lists() {
   out() += "* OK [PERMANENTFLAGS (";
   append_all_flags(out(), selected_->keywords);
   out().append(keywords_free(selected_->keywords) ? " \\*" : "").append(")] flags permitted\r\n");
+}
+
+// RFC 7162 §3.2: FETCH responses may have told mod-sequences above those of removals that could not be told yet. A client that lost the
+// connection now would miss them, so it is told how far it may count on what it has.
+void Session::append_safe_mod_seq() {
+  auto& box = *selected_;
+  const bool behind = !box.gone.empty() || !box.own.empty();
+  if (!behind) {
+    box.safe = box.synced;
+    if (!box.told_safe) return;
+  }
+  box.told_safe = behind;
+  out() += "* OK [HIGHESTMODSEQ ";
+  append_number(out(), box.safe);
+  out() += behind ? "] not all changes could be told\r\n" : "] all changes are told\r\n";
 }
 
 // Another session deleted the mailbox. RFC 9051 §3 (6) knows an unsolicited CLOSED; a client of RFC 3501 must be disconnected (RFC 2180 §3.3).

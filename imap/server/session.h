@@ -135,6 +135,7 @@ class Session {
   bool idling() const noexcept { return !idle_tag_.empty(); }
   bool wants_push() const noexcept { return idling() && selected_ != nullptr; }
   void append_flag_lists();
+  void append_safe_mod_seq();
   void mailbox_gone();
 
   std::shared_ptr<Server> server_;

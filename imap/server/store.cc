@@ -68,11 +68,7 @@ net::Task<Done> store(Session& session, const Tagged& command) {
   if (args.unchanged_since) session.enable_condstore();  // RFC 7162 §3.1
   RELAIS_CO_TRY(auto uids, session.selected()->resolve(args.messages, command.uid));
   if (uids.empty()) co_return Done{"no messages to change"};
-  // What others did to these flags before must be told even with .SILENT (RFC 9051 §6.4.6).
-  if (session.has_news(false)) RELAIS_CO_TRY_VOID(co_await session.sync(false));
-  if (session.selected() == nullptr) co_return fail(Fault::refused, "the mailbox was deleted", "NONEXISTENT");
   auto& box = *session.selected();
-
   storage::StoreFlagsRequest request;
   request.uids = uids;
   request.operation = operation_of(args.mode);
