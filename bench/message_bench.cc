@@ -53,7 +53,8 @@ void message_envelope(benchmark::State& state) {
   std::string out;
   for (auto _ : state) {
     out.clear();
-    message::append_envelope(out, header);
+    message::WireBudget budget(message::kMaxWireText);
+    message::append_envelope(out, header, budget);
     benchmark::DoNotOptimize(out.data());
   }
 }
