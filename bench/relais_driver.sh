@@ -7,13 +7,13 @@ peer_setup() {
   [ -x "$RELAIS_BINARY" ] || die "no program $RELAIS_BINARY; ./dev build makes it"
   local dir n
   dir=$(relais_dir)
-  "$RELAIS_BINARY" init "$dir" --domain "$DOMAIN" --base-port "$((BASE_PORT + INST * 100))" >"$I/init.log" || die "init failed: $(cat "$I/init.log")"
+  # shellcheck disable=SC2086
+  "$RELAIS_BINARY" init "$dir" --domain "$DOMAIN" --base-port "$((BASE_PORT + INST * 100))" ${RELAIS_SHARDS:+--shards $RELAIS_SHARDS} >"$I/init.log" || die "init failed: $(cat "$I/init.log")"
   # The ports that the harness chose, nothing else; logins check plain secrets, as on the peers, and keep them.
   local smtp=$SMTP_PORT
   peer_has smtp || smtp=0
   sed -i -E -e "s/^smtp = .*/smtp = $smtp/" -e "s/^lmtp = .*/lmtp = $LMTP_PORT/" -e "s/^imap = .*/imap = $IMAP_PORT/" -e "s/^pop3 = .*/pop3 = $POP_PORT/" \
     -e 's/^(submission|submissions|imaps|pop3s|http) = .*/\1 = 0/' -e 's/^default_domain = .*/&\nupgrade_hashes = false/' "$dir/relais.toml"
-  [ -z "${RELAIS_SHARDS:-}" ] || sed -i -E "s/^shards = .*/shards = $RELAIS_SHARDS/" "$dir/relais.toml"
   [ -z "${RELAIS_IMAPS:-}" ] || sed -i -E "s/^imaps = .*/imaps = $((IMAP_PORT + 1))/" "$dir/relais.toml"
   echo "address,password_hash" >"$I/users.csv"
   for n in $(seq "$USERS"); do echo "$(user_name "$n"),{PLAIN}$PASS" >>"$I/users.csv"; done
