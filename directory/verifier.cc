@@ -1,6 +1,7 @@
 // The slow half of logins, shared between equal ones: after a network failure a thousand clients come back with the same few passwords.
 #include "directory/verifier.h"
 
+#include "base/metrics.h"
 #include "directory/digest.h"
 
 #include <boost/asio/any_completion_handler.hpp>
@@ -17,6 +18,10 @@ namespace relais::directory {
 
 namespace asio = net::asio;
 
+namespace {
+constexpr std::string_view kChecksHelp = "Password checks by how they were answered.";
+}
+
 /// One check that runs, and who else waits for its outcome. All of it is guarded by Verifier::mutex_ until `outcome` is set.
 struct Verifier::Flight {
   std::optional<Result<bool>> outcome;
@@ -27,10 +32,16 @@ Verifier::Verifier(net::WorkerPool& workers, VerifiedCache& cache, PasswordCost 
                    std::function<void(Secret, const Credential&, std::string_view)> verified)
     : workers_(workers), cache_(cache), cost_(cost), load_(std::move(load)), verified_(std::move(verified)) {}
 
+bool Verifier::remembers(Secret secret, std::string_view password) {
+  static auto& remembered = metrics::counter("relais_directory_password_checks_total", kChecksHelp, {{"by", "memory"}});
+  if (!cache_.contains(cache_.digest(secret.account, secret.generation, password))) return false;
+  remembered.add();
+  return true;
+}
+
 net::Task<bool> Verifier::check(Secret secret, std::string password) {
   const Wiper wiper(password);
   const auto digest = cache_.digest(secret.account, secret.generation, password);
-  if (cache_.contains(digest)) co_return true;
 
   std::shared_ptr<Flight> flight;
   bool first = false;
@@ -41,13 +52,21 @@ net::Task<bool> Verifier::check(Secret secret, std::string password) {
     if (first) entry = std::make_shared<Flight>();
     flight = entry;
   }
+  static auto& hashed = metrics::counter("relais_directory_password_checks_total", kChecksHelp, {{"by", "hash"}});
+  static auto& shared = metrics::counter("relais_directory_password_checks_total", kChecksHelp, {{"by", "hash of an equal check"}});
+  (first ? hashed : shared).add();
   if (first) {
     // The job lands the flight itself: those who wait must not depend on this coroutine.
     auto job = [this, secret, digest, flight, copy = password]() mutable -> Result<bool> {
       const Wiper wipe_copy(copy);
-      auto outcome = hash_and_compare(secret, digest, copy);
-      land(digest, flight, outcome);
-      return outcome;
+      try {
+        auto outcome = hash_and_compare(secret, digest, copy);
+        land(digest, flight, outcome);
+        return outcome;
+      } catch (...) {  // no memory: nobody may wait for ever
+        land(digest, flight, fail(Fault::temporary, "password check failed"));
+        throw;
+      }
     };
     auto outcome = co_await workers_.run(std::move(job));
     if (!outcome) land(digest, flight, outcome);  // a full queue; harmless where the job has landed it
