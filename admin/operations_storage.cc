@@ -45,7 +45,8 @@ net::Task<json> compact(Backend& backend, const json& request) {
 net::Task<json> stats(Backend& backend, const json&) {
   auto rows = json::array();
   for (storage::ShardNumber shard = 0; shard < backend.store.shards(); ++shard) {
-    RELAIS_CO_TRY(const auto stats, backend.store.engine(shard).stats());
+    auto job = [&engine = backend.store.engine(shard)] { return engine.stats(); };
+    RELAIS_CO_TRY(const auto stats, co_await backend.workers.run(std::move(job)));
     const auto writable = backend.store.writable(shard);
     rows.push_back({{"shard", shard}, {"accounts", stats.accounts}, {"keys", stats.keys}, {"blobs", stats.blobs}, {"live_octets", stats.live_octets},
                     {"dead_octets", stats.dead_octets}, {"index_octets", stats.index_octets}, {"segments", stats.segments},

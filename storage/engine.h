@@ -133,6 +133,7 @@ class Engine {
   virtual net::Task<void> erase_account(AccountId account) = 0;
   /// False where a write would be refused now; says why.
   virtual Result<void> writable() const = 0;
+  /// Writes what is pending to the index first, so that the counts are of this moment where that is possible. Blocks; run it on a worker.
   virtual Result<EngineStats> stats() const = 0;
   /// Verifies every key page, blob record and checksum. Long; reads only; run it on a worker.
   virtual Result<CheckReport> check() const = 0;

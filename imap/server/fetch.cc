@@ -30,7 +30,7 @@ net::Task<NumberSet> set_seen(Session& session, storage::FetchBatch& batch) {
     session.log().event(log::Level::warning, "seen_not_set", {{"reason", stored.error().text}, {"detail", stored.error().detail}});
     co_return NumberSet();
   }
-  session.own_flag_changes(*stored);
+  session.own_flag_changes(*stored, true);
   auto change = stored->changed.begin();
   for (auto& message : batch.messages) {
     while (change != stored->changed.end() && change->uid < message.uid) ++change;

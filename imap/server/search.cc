@@ -1,6 +1,7 @@
 // SEARCH and UID SEARCH: finds in passes, each over what the cheaper ones before it left open.
 #include "imap/server/search.h"
 
+#include "base/ascii.h"
 #include "imap/proto/search.h"
 #include "imap/proto/write.h"
 #include "imap/server/search_program.h"
@@ -128,7 +129,27 @@ std::uint64_t mod_seq_of(const SearchReturn& returns, const Found& found) {
   return highest;
 }
 
-void reply(Session& session, const Tagged& command, const SearchArgs& args, const Found& found) {
+// The answer of RFC 3501 names every number, and goes out as it is written.
+net::Task<void> send_numbers(Session& session, const NumberSet& numbers, std::optional<std::uint64_t> mod_seq) {
+  auto& out = session.out();
+  out += "* SEARCH";
+  for (const auto range : numbers.ranges()) {
+    for (std::uint64_t number = range.first; number <= range.last; ++number) {
+      out += ' ';
+      append_number(out, number);
+      if (session.full()) RELAIS_CO_TRY_VOID(co_await session.flush());
+    }
+  }
+  if (mod_seq) {
+    out += " (MODSEQ ";
+    append_number(out, *mod_seq);
+    out += ')';
+  }
+  out += "\r\n";
+  co_return Result<void>{};
+}
+
+net::Task<void> reply(Session& session, const Tagged& command, const SearchArgs& args, const Found& found) {
   auto& box = *session.selected();
   const auto& returns = args.returns;
   const auto partial = returns.partial ? window_of(found.uids, *returns.partial) : NumberSet();
@@ -140,11 +161,10 @@ void reply(Session& session, const Tagged& command, const SearchArgs& args, cons
   std::optional<std::uint64_t> mod_seq;
   if (!found.mod_seqs.empty()) mod_seq = mod_seq_of(returns, found);
   if (!returns.given && !session.enabled().rev2) {
-    append_search(session.out(), numbers, mod_seq);
-    return;
+    co_return co_await send_numbers(session, numbers, mod_seq);
   }
   // RFC 5182 §2.4: SAVE alone is answered by the tagged reply only.
-  if (returns.given && !returns.all && !returns.min && !returns.max && !returns.count && !returns.partial) return;
+  if (returns.given && !returns.all && !returns.min && !returns.max && !returns.count && !returns.partial) co_return Result<void>{};
   const auto partial_numbers = command.uid ? partial : box.sequences_of(partial);
   Esearch result;
   result.tag = command.tag;
@@ -159,6 +179,7 @@ void reply(Session& session, const Tagged& command, const SearchArgs& args, cons
   }
   result.mod_seq = mod_seq;
   append_esearch(session.out(), result);
+  co_return Result<void>{};
 }
 
 }  // namespace
@@ -179,7 +200,7 @@ net::Task<Done> search(Session& session, const Tagged& command) {
     if (args.returns.save && found.error().fault != Fault::syntax) box.saved.reset();  // RFC 9051 §6.4.4.1
     co_return fail(std::move(found).error());
   }
-  reply(session, command, args, *found);
+  RELAIS_CO_TRY_VOID(co_await reply(session, command, args, *found));
   // RFC 9051 §7.1 EXPUNGEISSUED: messages that are gone were not looked at.
   co_return Done{command.uid ? "UID SEARCH completed" : "SEARCH completed"};
 }

@@ -44,19 +44,40 @@ void append_overview(Session& session, const Selected& box, const storage::Mailb
   }
 }
 
-// RFC 7162 §3.2.5.2: the longest front of the mailbox that the client has as we do; what vanished there it knows already.
+// Numbers of a set one by one, without ever holding them: a client may write ranges of four thousand millions.
+class Walk {
+ public:
+  explicit Walk(const NumberSet& set) : ranges_(set.ranges()) {}
+  std::optional<std::uint32_t> next() noexcept {
+    if (at_ == ranges_.size()) return std::nullopt;
+    const auto number = ranges_[at_].first + offset_;
+    if (number == ranges_[at_].last) {
+      ++at_;
+      offset_ = 0;
+    } else {
+      ++offset_;
+    }
+    return number;
+  }
+
+ private:
+  std::span<const NumberRange> ranges_;
+  std::size_t at_ = 0;
+  std::uint32_t offset_ = 0;
+};
+
+// RFC 7162 §3.2.5.2: the longest front of the mailbox that the client has as we do; what vanished there it knows already. Ends at the first
+// pair that does not fit, so after EXISTS steps at most.
 storage::Uid known_front(const Selected& box, const QresyncParams::SeqMatch& match) {
   storage::Uid front = 0;
-  std::vector<std::uint32_t> sequences;
-  match.sequences.for_each([&](std::uint32_t number) { sequences.push_back(number); });
-  std::size_t i = 0;
-  bool equal = true;
-  match.uids.for_each([&](std::uint32_t uid) {
-    equal = equal && i < sequences.size() && box.uids.contains(uid) && box.sequence_of(uid) == sequences[i];
-    if (equal) front = uid;
-    ++i;
-  });
-  return front;
+  Walk uids(match.uids);
+  Walk sequences(match.sequences);
+  for (;;) {
+    const auto uid = uids.next();
+    const auto sequence = sequences.next();
+    if (!uid || !sequence || !box.uids.contains(*uid) || box.sequence_of(*uid) != *sequence) return front;
+    front = *uid;
+  }
 }
 
 // What changed since the client was last here: VANISHED (EARLIER) and FETCH (RFC 7162 §3.2.5).

@@ -348,7 +348,7 @@ bool Session::has_news(bool expunges) const noexcept {
 net::Task<void> Session::sync(bool expunges) {
   auto& box = *selected_;
   if (watch_->mod_seq() <= box.synced && !box.stale) {
-    if (expunges) append_expunges();
+    if (expunges) co_return co_await send_expunges();
     co_return Result<void>{};
   }
   // All that was heard of is in what changes() reads: mod-sequences ascend over the whole account, in commit order.
@@ -369,7 +369,7 @@ net::Task<void> Session::sync(bool expunges) {
     co_return Result<void>{};
   }
   box.expunged(changes.vanished);
-  if (expunges) append_expunges();
+  if (expunges) RELAIS_CO_TRY_VOID(co_await send_expunges());
 
   const auto first_new = box.uid_next;
   const auto before = box.exists();
@@ -414,7 +414,7 @@ void Session::append_flags_response(const storage::FlagChange& change, FlagsWrit
   to += ")\r\n";
 }
 
-void Session::own_flag_changes(const storage::StoreFlagsResult& stored) {
+void Session::own_flag_changes(const storage::StoreFlagsResult& stored, bool told) {
   if (stored.keywords != selected_->keywords) {
     selected_->keywords = stored.keywords;
     append_flag_lists();
@@ -425,12 +425,14 @@ void Session::own_flag_changes(const storage::StoreFlagsResult& stored) {
     if (change.mod_seq > selected_->synced && (made.empty() || made.back() != change.mod_seq)) made.push_back(change.mod_seq);
   }
   std::sort(made.begin(), made.end());
-  for (const auto mod_seq : made) selected_->own_change(mod_seq);
+  for (const auto mod_seq : made) {
+    if (told || mod_seq == selected_->synced + 1) selected_->own_change(mod_seq);
+  }
 }
 
-void Session::append_expunges() {
+net::Task<void> Session::send_expunges() {
   auto& box = *selected_;
-  if (box.gone.empty()) return;
+  if (box.gone.empty()) co_return Result<void>{};
   auto& to = out();
   if (enabled_.qresync) {
     append_vanished(to, box.gone, false);  // RFC 7162 §3.2.10: in place of EXPUNGE
@@ -439,12 +441,16 @@ void Session::append_expunges() {
     const auto ranges = box.gone.ranges();
     for (auto range = ranges.rbegin(); range != ranges.rend(); ++range) {
       const auto first = box.sequence_of(range->first);
-      for (auto sequence = box.sequence_of(range->last); sequence >= first; --sequence) append_count(to, sequence, "EXPUNGE");
+      for (auto sequence = box.sequence_of(range->last); sequence >= first; --sequence) {
+        append_count(to, sequence, "EXPUNGE");
+        if (full()) RELAIS_CO_TRY_VOID(co_await flush());
+      }
     }
   }
   box.uids.remove(box.gone);
   if (box.saved) box.saved->remove(box.gone);
   box.gone = {};
+  co_return Result<void>{};
 }
 
 void Session::append_flag_lists() {

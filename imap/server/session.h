@@ -118,9 +118,10 @@ class Session {
   /// Appends "* n FETCH (UID u FLAGS (…) MODSEQ (m))", the latter with CONDSTORE.
   void append_flags_response(const storage::FlagChange& change, FlagsWriter& writer);
   /// The session's own STORE: its keywords are told, its mod-sequences need not be told again.
-  void own_flag_changes(const storage::StoreFlagsResult& stored);
+  /// @param told  the command tells the flags afterwards; if not (.SILENT), another session's change just before it must still be told
+  void own_flag_changes(const storage::StoreFlagsResult& stored, bool told);
   /// Sends EXPUNGE or VANISHED for what is gone, and forgets it.
-  void append_expunges();
+  net::Task<void> send_expunges();
 
  private:
   void greet();

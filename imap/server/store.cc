@@ -76,7 +76,7 @@ net::Task<Done> store(Session& session, const Tagged& command) {
   request.keywords = std::move(args.flags.keywords);
   request.unchanged_since = args.unchanged_since;
   RELAIS_CO_TRY(const auto stored, co_await session.store().store_flags(session.account(), box.id, std::move(request)));
-  session.own_flag_changes(stored);
+  session.own_flag_changes(stored, !args.silent);
   RELAIS_CO_TRY_VOID(co_await send_changes(session, stored, args.silent));
 
   if (!stored.failed.empty()) {

@@ -212,10 +212,9 @@ class LmdbEngine final : public Engine {
 
   net::Task<std::uint64_t> compact(double dead_share) override {
     if (compacting_.exchange(true)) co_return fail(Fault::refused, "compaction is running already", "INUSE");
+    const std::unique_ptr<std::atomic<bool>, decltype([](std::atomic<bool>* running) { running->store(false); })> ends(&compacting_);
     Compaction compaction(*index_, tables_, *folder_, segments_, *committer_, *options_.pool);
-    auto freed = co_await compaction.run(dead_share);
-    compacting_ = false;
-    co_return freed;
+    co_return co_await compaction.run(dead_share);
   }
 
   void close() override {

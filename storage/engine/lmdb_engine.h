@@ -21,7 +21,7 @@ struct LmdbOptions {
   net::WorkerPool* pool = nullptr;            ///< reads what is not cached; must outlive the engine
   std::uint64_t map_size = std::uint64_t{1} << 40;  ///< octets of address space for the index, its upper limit; not memory
   std::uint64_t segment_size = 256ULL << 20;  ///< octets after which the next segment begins
-  std::uint64_t journal_size = 32ULL << 20;   ///< octets after which the journal's changes are written to the index; it may take eight times as much
+  std::uint64_t journal_size = 16ULL << 20;   ///< octets after which the journal's changes are written to the index; it may take eight times as much
   std::uint64_t min_free = 64ULL << 20;       ///< octets of free disk space below which blobs are refused; at a quarter of it everything is
   std::uint32_t max_readers = 1024;           ///< snapshots at one time
   std::uint32_t max_open_segments = 256;      ///< file descriptors kept open for reading

@@ -41,9 +41,12 @@ class Batch {
 
 }  // namespace
 
+// Each post holds work of its own until it is through: else the loop could end, and be destroyed, while this thread is still waking it.
+
 void Resumption::post(Resumption one) {
   const auto executor = one.executor_;
-  asio::post(executor, [work = std::move(one.work_), resume = std::move(one.resume_)]() mutable { resume(); });
+  const auto work = asio::make_work_guard(executor);
+  asio::post(executor, [kept = std::move(one.work_), resume = std::move(one.resume_)]() mutable { resume(); });
 }
 
 void Resumption::post(std::vector<Resumption> many) {
@@ -55,6 +58,7 @@ void Resumption::post(std::vector<Resumption> many) {
   }
   for (auto& batch : batches) {
     const auto executor = batch.executor();
+    const auto work = asio::make_work_guard(executor);
     asio::post(executor, std::move(batch));
   }
 }
