@@ -124,8 +124,11 @@ net::Task<void> Session::handle(Framer::Event event) {
       if (state_ != State::not_authenticated) deadline_ = net::in(server_->options().idle_limit);
       break;
     case Framer::Event::refused:
-      reply_error(framer_.tag(), framer_.error());
-      idle_tag_.clear();
+      if (idling()) {
+        end_idle();
+      } else {
+        reply_error(framer_.tag(), framer_.error());
+      }
       framer_.next();
       break;
     case Framer::Event::broken:
@@ -154,7 +157,7 @@ net::Task<void> Session::execute(Framer::Event event) {
   announced_ = event == Framer::Event::message;
   if (selected_ && (row.flags & kNewsFirst) != 0 && has_news(false)) {
     RELAIS_CO_TRY_VOID(co_await sync(false));
-    if (!selected_) {  // deleted meanwhile
+    if (!selected_ || state_ == State::logout) {  // deleted meanwhile
       if (state_ != State::logout) reply_error(command.tag, {Fault::refused, "NONEXISTENT", "the mailbox was deleted", ""});
       framer_.next();
       co_return Result<void>{};
