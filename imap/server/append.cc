@@ -126,8 +126,9 @@ net::Task<Done> append(Session& session, const Tagged& command) {
   Appending appending;
   appending.mailbox = std::move(start->mailbox);
   RELAIS_CO_TRY_VOID(co_await take_all(session, std::move(start->message), appending));
-  RELAIS_CO_TRY(const auto stored, co_await session.store().append(session.account(), std::move(appending.mailbox), std::move(appending.messages),
-                                                                   /*create_missing=*/false, /*once=*/{}));
+  RELAIS_CO_TRY(const auto stored,
+                co_await session.store().append(session.account(), std::move(appending.mailbox), std::move(appending.messages),
+                                                /*create_missing=*/false, /*once=*/{}));
   NumberSet uids;
   for (const auto uid : stored.uids) uids.add(uid);
   Done done;

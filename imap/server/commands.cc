@@ -91,7 +91,8 @@ void count_command(Command command) noexcept {
   static const auto counters = [] {
     std::array<metrics::Counter*, kCommandCount> all{};
     for (std::size_t i = 0; i < all.size(); ++i) {
-      all[i] = &metrics::counter("relais_imap_commands_total", "IMAP commands executed", {{"command", to_lower(name_of(static_cast<Command>(i)))}});
+      all[i] = &metrics::counter("relais_imap_commands_total", "IMAP commands executed",
+                                 {{"command", to_lower(name_of(static_cast<Command>(i)))}});
     }
     return all;
   }();

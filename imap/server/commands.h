@@ -20,7 +20,8 @@ enum CommandFlag : std::uint8_t {
   kMayExpunge = 1,
   /// The same for the UID form of the command.
   kUidMayExpunge = 2,
-  /// What is new in the mailbox is told before the command runs, so that it sees a message that came a moment ago (RFC 9051 §5.2: EXISTS may
+  /// What is new in the mailbox is told before the command runs, so that it sees a message that came a moment ago (RFC 9051 §5.2: EXISTS
+  /// may
   /// come at any time), and STORE.SILENT keeps nothing back that others did before (RFC 9051 §6.4.6).
   kNewsFirst = 4,
 };

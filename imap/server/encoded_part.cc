@@ -36,14 +36,16 @@ net::Task<bool> EncodedPart::next(std::string& decoded) {
     if (range_.size() > 0) {
       const auto length = std::min(kPiece, range_.size());
       const auto before = pending_.size();
-      RELAIS_CO_TRY_VOID(co_await session_.store().read_content(session_.account(), session_.selected()->id, uid_, range_.begin, length, pending_));
+      RELAIS_CO_TRY_VOID(
+          co_await session_.store().read_content(session_.account(), session_.selected()->id, uid_, range_.begin, length, pending_));
       if (pending_.size() != before + length) co_return fail(Fault::corrupt, "the message is shorter than recorded");
       range_.begin += length;
     }
     const auto cut = range_.size() > 0 ? decodable_prefix(encoding_, pending_) : pending_.size();
     if (cut == 0) continue;
     const auto piece = std::string_view(pending_).substr(0, cut);
-    if (padded_ && std::ranges::any_of(piece, in_base64_alphabet)) co_return fail(Fault::refused, "data behind the end of base64", "UNKNOWN-CTE");
+    if (padded_ && std::ranges::any_of(piece, in_base64_alphabet))
+      co_return fail(Fault::refused, "data behind the end of base64", "UNKNOWN-CTE");
     padded_ = padded_ || (encoding_ == message::Encoding::base64 && piece.contains('='));
     RELAIS_CO_TRY(decoded, message::decode_transfer_strict(encoding_, piece));
     pending_.erase(0, cut);

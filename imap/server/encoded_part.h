@@ -33,8 +33,8 @@ class EncodedPart {
   const storage::Uid uid_;
   message::OctetRange range_;  ///< still to be read
   const message::Encoding encoding_;
-  std::string pending_;        ///< read, not yet decoded
-  bool padded_ = false;        ///< base64: its end was seen
+  std::string pending_;  ///< read, not yet decoded
+  bool padded_ = false;  ///< base64: its end was seen
 };
 
 }  // namespace relais::imap

@@ -60,7 +60,8 @@ net::Task<void> write_batch(Session& session, const FetchPlan& plan, FetchWriter
 }
 
 // Flags alone, of few messages: what changes() told is the answer.
-net::Task<void> write_changes(Session& session, const FetchPlan& plan, const NumberSet& uids, const std::vector<storage::FlagChange>& changed) {
+net::Task<void> write_changes(Session& session, const FetchPlan& plan, const NumberSet& uids,
+                              const std::vector<storage::FlagChange>& changed) {
   FetchWriter writer(session, plan);
   for (const auto& change : changed) {
     if (!uids.contains(change.uid)) continue;
@@ -107,7 +108,9 @@ net::Task<std::vector<storage::FlagChange>> narrow_to_changed(Session& session, 
   RELAIS_CO_TRY(auto changes, co_await session.store().changes(session.account(), box.id, *args.changed_since, args.vanished));
   if (args.vanished) {
     // Of the numbers asked for, whether or not the client had them; those that it has and was not told of come as a normal change.
-    auto vanished = args.messages.saved ? NumberSet() : changes.vanished.intersect(args.messages.resolve(box.uids.empty() ? box.uid_next : box.uids.back()));
+    auto vanished = args.messages.saved
+                        ? NumberSet()
+                        : changes.vanished.intersect(args.messages.resolve(box.uids.empty() ? box.uid_next : box.uids.back()));
     vanished.remove(box.uids);
     if (!vanished.empty()) append_vanished(session.out(), vanished, true);
   }
@@ -124,7 +127,7 @@ net::Task<std::vector<storage::FlagChange>> narrow_to_changed(Session& session, 
 net::Task<Done> fetch(Session& session, const Tagged& command) {
   RELAIS_CO_TRY(const auto args, parse_fetch(command.rest, command.uid, session.dialect()));
   if (args.vanished && !session.enabled().qresync) co_return fail(Fault::syntax, "QRESYNC was not enabled");  // RFC 7162 §3.2.6
-  if (args.changed_since || args.has(FetchItem::Kind::mod_seq)) session.enable_condstore();           // RFC 7162 §3.1
+  if (args.changed_since || args.has(FetchItem::Kind::mod_seq)) session.enable_condstore();                   // RFC 7162 §3.1
   RELAIS_CO_TRY(auto uids, session.selected()->resolve(args.messages, command.uid));
   const auto plan = make_plan(args, command.uid);
   const Done done{command.uid ? "UID FETCH completed" : "FETCH completed"};

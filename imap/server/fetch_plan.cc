@@ -15,7 +15,8 @@ void plan_section(FetchPlan& plan, const PlannedItem& planned) {
   const auto& item = planned.item;
   if (planned.from_kept_fields()) plan.fields |= storage::kFetchHeaderFields;
   plan.fields |= storage::kFetchParts;
-  const bool whole = !item.partial && item.part.empty() && (planned.text() == message::SectionText::all || planned.text() == message::SectionText::text);
+  const bool whole =
+      !item.partial && item.part.empty() && (planned.text() == message::SectionText::all || planned.text() == message::SectionText::text);
   plan.content_limit = std::max(plan.content_limit, whole ? kLarge : kSmall);
   // Where the kept fields do for nearly all messages, the few others are read one by one.
   if (!planned.from_kept_fields()) plan.fields |= storage::kFetchContent;

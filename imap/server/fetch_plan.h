@@ -15,7 +15,7 @@ namespace relais::imap {
 /// One item with all that does not depend on the message.
 struct PlannedItem {
   FetchItem item;
-  std::string name;  ///< as the response names it, with the space behind: "BODY[1.MIME]<0> "
+  std::string name;                              ///< as the response names it, with the space behind: "BODY[1.MIME]<0> "
   std::optional<message::FieldSelector> fields;  ///< of HEADER.FIELDS and HEADER.FIELDS.NOT
 
   /// True where the answer is octets of the message: BODY[…], BINARY[…], RFC822 and their like.

@@ -15,7 +15,7 @@ namespace {
 
 using Kind = FetchItem::Kind;
 
-constexpr std::uint64_t kPiece = 256 * 1024;    // octets of a large message read at a time
+constexpr std::uint64_t kPiece = 256 * 1024;      // octets of a large message read at a time
 constexpr std::uint64_t kHeldWhole = 512 * 1024;  // octets of one response that may pend before any of it is sent
 
 void append_date(std::string& out, std::int64_t seconds, std::int16_t zone) {
@@ -119,8 +119,10 @@ void FetchWriter::write_item(const PlannedItem& planned, const storage::MessageV
     case Kind::size: append_number(out_, view.size); break;
     case Kind::internal_date: append_date(out_, view.internal_date, view.internal_zone); break;
     case Kind::save_date:
-      if (view.save_date != 0) append_date(out_, view.save_date, 0);
-      else out_ += "NIL";
+      if (view.save_date != 0)
+        append_date(out_, view.save_date, 0);
+      else
+        out_ += "NIL";
       break;
     case Kind::email_id:
       out_ += '(';
@@ -247,7 +249,8 @@ net::Task<void> FetchWriter::stream_item(const PlannedItem& planned, const stora
     co_return co_await stream_range(view, {range->begin + part.begin, range->begin + part.end});
   }
   std::string header;
-  RELAIS_CO_TRY_VOID(co_await session_.store().read_content(session_.account(), session_.selected()->id, view.uid, range->begin, range->size(), header));
+  RELAIS_CO_TRY_VOID(
+      co_await session_.store().read_content(session_.account(), session_.selected()->id, view.uid, range->begin, range->size(), header));
   scratch_.clear();
   planned.fields->append(scratch_, header);
   write_literal(scratch_, planned.item, false);
@@ -303,7 +306,8 @@ net::Task<void> FetchWriter::stream_range(const storage::MessageView& view, mess
   while (range.begin < range.end) {
     const auto length = std::min(kPiece, range.size());
     const auto before = out_.size();
-    RELAIS_CO_TRY_VOID(co_await session_.store().read_content(session_.account(), session_.selected()->id, view.uid, range.begin, length, out_));
+    RELAIS_CO_TRY_VOID(
+        co_await session_.store().read_content(session_.account(), session_.selected()->id, view.uid, range.begin, length, out_));
     if (out_.size() != before + length) co_return fail(Fault::corrupt, "the message is shorter than recorded");
     range.begin += length;
     RELAIS_CO_TRY_VOID(co_await send_over());

@@ -70,11 +70,11 @@ class FetchWriter {
   FlagsWriter flags_;
   Sequencer sequencer_;
   std::string scratch_;
-  std::size_t sections_ = 0;          ///< items of the plan that are octets of the message
-  message::Structure structure_;      ///< of structure_uid_
+  std::size_t sections_ = 0;      ///< items of the plan that are octets of the message
+  message::Structure structure_;  ///< of structure_uid_
   storage::Uid structure_uid_ = 0;
   bool unknown_encoding_ = false;
-  bool sent_ = false;                 ///< a part of the present response has left
+  bool sent_ = false;  ///< a part of the present response has left
   std::uint64_t left_out_ = 0;
 };
 

@@ -20,7 +20,8 @@ std::string_view value_of(const IdFields& fields, std::string_view name) {
 net::Task<Done> id(Session& session, const Tagged& command) {
   RELAIS_CO_TRY(const auto fields, parse_id(command.rest, session.dialect()));
   if (!fields.empty()) {
-    session.log().event(log::Level::debug, "client", {{"name", value_of(fields, "name")}, {"version", value_of(fields, "version")}, {"os", value_of(fields, "os")}});
+    session.log().event(log::Level::debug, "client",
+                        {{"name", value_of(fields, "name")}, {"version", value_of(fields, "version")}, {"os", value_of(fields, "os")}});
   }
   // RFC 2971 §3.1: the server's own answer does not depend on what the client told.
   const auto& options = session.server().options();

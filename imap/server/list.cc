@@ -15,11 +15,11 @@ namespace {
 struct Node {
   std::string_view name;
   const storage::MailboxInfo* info = nullptr;
-  bool matched = false;          // by a pattern
-  bool selected = false;         // by the selection options
-  bool has_children = false;     // existing mailboxes below
-  bool child_selected = false;   // something below is selected
-  bool child_hidden = false;     // something below is selected, but not matched by a pattern
+  bool matched = false;         // by a pattern
+  bool selected = false;        // by the selection options
+  bool has_children = false;    // existing mailboxes below
+  bool child_selected = false;  // something below is selected
+  bool child_hidden = false;    // something below is selected, but not matched by a pattern
 
   bool exists() const noexcept { return info != nullptr && info->exists; }
 };

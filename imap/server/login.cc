@@ -32,7 +32,8 @@ net::asio::awaitable<std::chrono::milliseconds> wait_for_turn(Session& session, 
 
 Result<Done> logged_in(Session& session, const directory::Login& login, std::string_view user, std::string_view mechanism) {
   const auto& account = login.account;
-  if (auto* throttle = session.server().throttle(); throttle != nullptr) throttle->succeeded(session.log().peer(), throttled_name(session, user));
+  if (auto* throttle = session.server().throttle(); throttle != nullptr)
+    throttle->succeeded(session.log().peer(), throttled_name(session, user));
   if (account.placement.kind != directory::Placement::Kind::shard) {
     // Where the mail is elsewhere or on its way, a wrong guess would show stale mail: nothing is served.
     session.log().event(log::Level::warning, "not_served_here", {{"user", account.address}});
@@ -50,7 +51,8 @@ Error login_failed(Session& session, Error error, std::string_view user, std::st
   if (error.fault != Fault::refused) return error;
   static auto& failures = metrics::counter("relais_imap_auth_failures_total", "IMAP logins with wrong credentials");
   failures.add();
-  if (auto* throttle = session.server().throttle(); throttle != nullptr) throttle->failed(session.log().peer(), throttled_name(session, user));
+  if (auto* throttle = session.server().throttle(); throttle != nullptr)
+    throttle->failed(session.log().peer(), throttled_name(session, user));
   session.log().event(log::Level::info, "login_failed", {{"user", user}, {"mechanism", mechanism}, {"reason", error.text}});
   return error;
 }

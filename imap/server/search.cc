@@ -54,7 +54,8 @@ net::Task<void> read_large(Session& session, const storage::MessageView& view, b
 }
 
 // One pass: decides what can be decided with what the level brings. @return what stays open
-net::Task<NumberSet> pass(Session& session, const SearchProgram& program, Level level, const NumberSet& candidates, bool mod_seqs, Found& found) {
+net::Task<NumberSet> pass(Session& session, const SearchProgram& program, Level level, const NumberSet& candidates, bool mod_seqs,
+                          Found& found) {
   NumberSet open;
   SearchText text;
   storage::FetchBatch batch;

@@ -218,9 +218,8 @@ bool SearchProgram::holds(const Node& node, const storage::MessageView& view) {
              compare_day(node.kind, message::written_day({.seconds = view.sent_date, .zone_minutes = view.sent_zone}), node.day);
     case Kind::saved_before:
     case Kind::saved_on:
-    case Kind::saved_since:
-      return compare_day(node.kind, message::written_day({.seconds = view.save_date, .zone_minutes = 0}), node.day);
-    case Kind::older: return view.internal_date <= node.day;    // RFC 5032 §3
+    case Kind::saved_since: return compare_day(node.kind, message::written_day({.seconds = view.save_date, .zone_minutes = 0}), node.day);
+    case Kind::older: return view.internal_date <= node.day;  // RFC 5032 §3
     case Kind::younger: return view.internal_date >= node.day;
     case Kind::email_id: return node.number != 0 && view.email_id == node.number;
     case Kind::thread_id: return node.number != 0 && view.thread_id == node.number;

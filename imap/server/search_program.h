@@ -24,8 +24,8 @@ enum class Verdict : std::uint8_t { no, yes, unknown };
 /// One message under examination.
 struct Candidate {
   const storage::MessageView& view;
-  Level level = Level::flags;          ///< how much of it is known
-  const SearchText* text = nullptr;    ///< at Level::content
+  Level level = Level::flags;        ///< how much of it is known
+  const SearchText* text = nullptr;  ///< at Level::content
 };
 
 class SearchProgram {
@@ -52,8 +52,8 @@ class SearchProgram {
     SearchKey::Kind kind = SearchKey::Kind::all;
     bool negated = false;
     Level level = Level::number;
-    std::uint64_t number = 0;   ///< size, flag bits, mod-sequence, object id
-    std::int64_t day = 0;       ///< days or seconds since epoch
+    std::uint64_t number = 0;  ///< size, flag bits, mod-sequence, object id
+    std::int64_t day = 0;      ///< days or seconds since epoch
     std::string name{};
     std::optional<message::Searcher> key{};
     NumberSet set{};

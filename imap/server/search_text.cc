@@ -9,9 +9,8 @@ namespace {
 
 std::string header_text(std::string_view header) {
   std::string text;
-  message::for_each_field(header, [&text](const message::Field& field) {
-    text.append(field.name).append(": ").append(readable(field.value)).append("\n");
-  });
+  message::for_each_field(
+      header, [&text](const message::Field& field) { text.append(field.name).append(": ").append(readable(field.value)).append("\n"); });
   return text;
 }
 

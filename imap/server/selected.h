@@ -35,7 +35,9 @@ class Watch : public std::enable_shared_from_this<Watch> {
   storage::ModSeq mod_seq() const noexcept { return mod_seq_.load(std::memory_order_acquire); }
 
   /// Nothing of what was heard up to `heard` concerns the mailbox beyond `mod_seq`. What is heard meanwhile stays.
-  void settle(storage::ModSeq heard, storage::ModSeq mod_seq) noexcept { mod_seq_.compare_exchange_strong(heard, mod_seq, std::memory_order_acq_rel); }
+  void settle(storage::ModSeq heard, storage::ModSeq mod_seq) noexcept {
+    mod_seq_.compare_exchange_strong(heard, mod_seq, std::memory_order_acq_rel);
+  }
 
   /// From now on the next event wakes the connection (once). Arm, then look at mod_seq(), then wait.
   void arm() noexcept { armed_.store(true, std::memory_order_seq_cst); }
@@ -60,15 +62,15 @@ class Watch : public std::enable_shared_from_this<Watch> {
 struct Selected {
   storage::MailboxId id{};
   std::uint32_t uid_validity = 0;
-  storage::Uid uid_next = 1;         ///< first UID that the client has not been told of
-  storage::Uid recent_from = 1;      ///< from here on messages are \Recent to this session (RFC 3501 §2.3.2)
-  storage::ModSeq synced = 0;        ///< what happened up to here is in uids, gone, keywords and has been told
-  storage::ModSeq safe = 0;          ///< every change up to here has been told, removals too: what QRESYNC clients may go back to
-  bool told_safe = false;            ///< `safe` was told, being behind the mod-sequences of FETCH responses
+  storage::Uid uid_next = 1;     ///< first UID that the client has not been told of
+  storage::Uid recent_from = 1;  ///< from here on messages are \Recent to this session (RFC 3501 §2.3.2)
+  storage::ModSeq synced = 0;    ///< what happened up to here is in uids, gone, keywords and has been told
+  storage::ModSeq safe = 0;      ///< every change up to here has been told, removals too: what QRESYNC clients may go back to
+  bool told_safe = false;        ///< `safe` was told, being behind the mod-sequences of FETCH responses
   bool read_only = false;
-  bool stale = false;                ///< ask the store whatever the Watch says
+  bool stale = false;  ///< ask the store whatever the Watch says
   NumberSet uids;
-  NumberSet gone;                    ///< expunged, the client could not be told yet; still in uids
+  NumberSet gone;  ///< expunged, the client could not be told yet; still in uids
   std::vector<std::string> keywords;
   std::unique_ptr<NumberSet> saved;  ///< "$" (RFC 5182), UIDs; null: empty
   /// Mod-sequences above `synced` that this session's own commands made and has reported itself.

@@ -20,7 +20,8 @@ void Server::leave(storage::AccountId account) {
 }
 
 net::SessionStarter session_starter(std::shared_ptr<Server> server) {
-  return [server = std::move(server)](std::unique_ptr<net::Connection> connection) { return Session::serve(server, std::move(connection)); };
+  return
+      [server = std::move(server)](std::unique_ptr<net::Connection> connection) { return Session::serve(server, std::move(connection)); };
 }
 
 }  // namespace relais::imap

@@ -22,26 +22,26 @@ namespace relais::imap {
 
 /// What an administrator may choose. Sizes in octets.
 struct Options {
-  bool allow_plaintext = false;                     ///< LOGIN, AUTHENTICATE PLAIN and LOGIN without TLS
-  std::uint64_t append_limit = 64 * 1024 * 1024;    ///< largest message of an APPEND; announced as APPENDLIMIT (RFC 7889)
-  std::uint64_t append_total = 256 * 1024 * 1024;   ///< all messages of one APPEND (RFC 3502)
-  std::uint32_t append_messages = 1'000;            ///< messages of one APPEND
-  std::string spool_directory = "/var/tmp";         ///< where a large message lies while it arrives
-  std::uint32_t max_per_account = 200;              ///< connections that one account may have open; 0: any number
-  std::uint32_t max_bad_commands = 20;              ///< BAD replies in a row before the connection is closed; a quarter of it before login
-  std::chrono::seconds login_limit{60};             ///< from connect (or STARTTLS) to a successful login
-  std::chrono::seconds idle_limit{30 * 60};         ///< autologout; RFC 9051 §5.4: at least 30 minutes
-  std::chrono::seconds write_limit{5 * 60};         ///< a client that takes nothing for so long is closed
-  std::string server_name = "Relais";               ///< in the greeting and for ID
-  std::string version;                              ///< for ID; empty: not told
+  bool allow_plaintext = false;                    ///< LOGIN, AUTHENTICATE PLAIN and LOGIN without TLS
+  std::uint64_t append_limit = 64 * 1024 * 1024;   ///< largest message of an APPEND; announced as APPENDLIMIT (RFC 7889)
+  std::uint64_t append_total = 256 * 1024 * 1024;  ///< all messages of one APPEND (RFC 3502)
+  std::uint32_t append_messages = 1'000;           ///< messages of one APPEND
+  std::string spool_directory = "/var/tmp";        ///< where a large message lies while it arrives
+  std::uint32_t max_per_account = 200;             ///< connections that one account may have open; 0: any number
+  std::uint32_t max_bad_commands = 20;             ///< BAD replies in a row before the connection is closed; a quarter of it before login
+  std::chrono::seconds login_limit{60};            ///< from connect (or STARTTLS) to a successful login
+  std::chrono::seconds idle_limit{30 * 60};        ///< autologout; RFC 9051 §5.4: at least 30 minutes
+  std::chrono::seconds write_limit{5 * 60};        ///< a client that takes nothing for so long is closed
+  std::string server_name = "Relais";              ///< in the greeting and for ID
+  std::string version;                             ///< for ID; empty: not told
 };
 
 /// What the sessions work with. All of it outlives them.
 struct Services {
   directory::Directory* directory = nullptr;
   storage::Store* store = nullptr;
-  std::shared_ptr<net::TlsContext> tls;   ///< for STARTTLS; null: not offered
-  net::Throttle* throttle = nullptr;      ///< slows down password guessing; null: not
+  std::shared_ptr<net::TlsContext> tls;  ///< for STARTTLS; null: not offered
+  net::Throttle* throttle = nullptr;     ///< slows down password guessing; null: not
   const Clock* clock = &system_clock();
 };
 

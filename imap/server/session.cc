@@ -101,11 +101,8 @@ Framer::Event Session::take() {
 
 net::Task<void> Session::handle(Framer::Event event) {
   switch (event) {
-    case Framer::Event::more:
-      break;
-    case Framer::Event::go_ahead:
-      out() += "+ OK\r\n";
-      break;
+    case Framer::Event::more: break;
+    case Framer::Event::go_ahead: out() += "+ OK\r\n"; break;
     case Framer::Event::message:
       if (idling() || state_ == State::not_authenticated) {
         const Error refusal{Fault::syntax, "", idling() ? "expected DONE" : kNotNow, ""};
@@ -195,8 +192,10 @@ void Session::reply_unread(Framer::Event event, const Error& error) {
 }
 
 void Session::reply_error(std::string_view tag, const Error& error) {
-  if (error.fault == Fault::temporary) log_.event(log::Level::warning, "refused", {{"code", error.code}, {"reason", error.text}, {"detail", error.detail}});
-  if (error.fault == Fault::corrupt) log_.event(log::Level::error, "corrupt", {{"code", error.code}, {"reason", error.text}, {"detail", error.detail}});
+  if (error.fault == Fault::temporary)
+    log_.event(log::Level::warning, "refused", {{"code", error.code}, {"reason", error.text}, {"detail", error.detail}});
+  if (error.fault == Fault::corrupt)
+    log_.event(log::Level::error, "corrupt", {{"code", error.code}, {"reason", error.text}, {"detail", error.detail}});
   if (error.fault == Fault::temporary) {
     out() += reply_for(tag, {error.fault, "UNAVAILABLE", error.text, ""});  // the storage's codes are not IMAP's
   } else {
@@ -331,7 +330,8 @@ net::Task<std::string> Session::read_line() {
   if (state_ == State::not_authenticated) limit = std::min(limit, deadline_);
   RELAIS_CO_TRY(const auto event, co_await next_event(limit));
   if (event == Framer::Event::command) co_return std::string(framer_.text());
-  if (event == Framer::Event::message) co_return fail(co_await refuse_message({Fault::syntax, "", "expected an answer, not a command", ""}));
+  if (event == Framer::Event::message)
+    co_return fail(co_await refuse_message({Fault::syntax, "", "expected an answer, not a command", ""}));
   co_return fail(framer_.error());
 }
 
@@ -481,7 +481,8 @@ void Session::append_safe_mod_seq() {
   out() += behind ? "] not all changes could be told\r\n" : "] all changes are told\r\n";
 }
 
-// Another session deleted the mailbox. RFC 9051 §3 (6) knows an unsolicited CLOSED; a client of RFC 3501 must be disconnected (RFC 2180 §3.3).
+// Another session deleted the mailbox. RFC 9051 §3 (6) knows an unsolicited CLOSED; a client of RFC 3501 must be disconnected (RFC 2180
+// §3.3).
 void Session::mailbox_gone() {
   log_.event(log::Level::info, "selected_mailbox_deleted", {});
   if (enabled_.rev2 || enabled_.qresync) {

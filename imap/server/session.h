@@ -149,10 +149,10 @@ class Session {
   Enabled enabled_;
   bool announced_ = false;
   std::uint16_t bad_commands_ = 0;
-  std::string idle_tag_;                                  ///< of the IDLE in progress; empty: none
+  std::string idle_tag_;  ///< of the IDLE in progress; empty: none
   std::unique_ptr<Selected> selected_;
-  std::shared_ptr<Watch> watch_;                          ///< from the first SELECT on
-  std::unique_ptr<storage::Subscription> subscription_;   ///< feeds watch_
+  std::shared_ptr<Watch> watch_;                         ///< from the first SELECT on
+  std::unique_ptr<storage::Subscription> subscription_;  ///< feeds watch_
 };
 
 }  // namespace relais::imap

@@ -7,9 +7,9 @@
 #include "net/connection.h"
 #include "net/test_support.h"
 
-#include <boost/asio/co_spawn.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <boost/asio/co_spawn.hpp>
 
 namespace relais::imap::testing {
 namespace {
@@ -77,7 +77,8 @@ TEST_F(SessionTest, LargeMessagesAreReadInPieces) {
   EXPECT_EQ(fetched("BODY.PEEK[HEADER] UID"), reply("UID 1 BODY[HEADER] " + literal(message.substr(0, split))));
   EXPECT_EQ(fetched("BODY.PEEK[TEXT]"), reply("BODY[TEXT] " + literal(message.substr(split))));
   EXPECT_EQ(fetched("BODY.PEEK[]<290000.70000>"), reply("BODY[]<290000> " + literal(message.substr(290'000, 70'000))));
-  EXPECT_EQ(fetched("BODY.PEEK[1] RFC822.SIZE"), reply("BODY[1] " + literal(large.text) + " RFC822.SIZE " + std::to_string(message.size())));
+  EXPECT_EQ(fetched("BODY.PEEK[1] RFC822.SIZE"),
+            reply("BODY[1] " + literal(large.text) + " RFC822.SIZE " + std::to_string(message.size())));
   EXPECT_EQ(fetched("BODY.PEEK[2]"), reply("BODY[2] " + literal(large.encoded)));
   EXPECT_EQ(fetched("BODY.PEEK[HEADER.FIELDS (X-Odd)]"), reply("BODY[HEADER.FIELDS (X-Odd)] " + literal("X-Odd: yes\r\n\r\n")));
   EXPECT_EQ(fetched("BINARY.PEEK[2]"), reply("BINARY[2] ~" + literal(large.binary)));
@@ -219,7 +220,8 @@ TEST_F(SessionTest, AMessageThatIsGoneHalfWayEndsTheConnection) {
     EXPECT_FALSE(thrown);
     ended = true;
   };
-  net::asio::co_spawn(loop.context(), world.starter()(std::make_unique<net::Connection>(loop, std::move(server_end), endpoints)), server_done);
+  net::asio::co_spawn(loop.context(), world.starter()(std::make_unique<net::Connection>(loop, std::move(server_end), endpoints)),
+                      server_done);
   net::asio::co_spawn(loop.context(), lose_message(world, client), [&loop](std::exception_ptr thrown) {
     EXPECT_FALSE(thrown);
     loop.stop();
@@ -274,10 +276,16 @@ TEST(EncodedPart, PrefixesDecodeAlone) {
     std::size_t prefix;
   };
   for (const auto& [encoding, octets, prefix] : {
-           Case{Encoding::base64, "AAAABBBB", 8}, Case{Encoding::base64, "AAAABB", 4}, Case{Encoding::base64, "AAAA\r\nB\r\n", 6},
-           Case{Encoding::base64, "AAA", 0}, Case{Encoding::base64, "", 0}, Case{Encoding::base64, "AAAAB B", 4},
-           Case{Encoding::quoted_printable, "a=\r\nb=4", 4}, Case{Encoding::quoted_printable, "abc", 0},
-           Case{Encoding::binary, "abc", 3}, Case{Encoding::eight_bit, "abc", 3},
+           Case{Encoding::base64, "AAAABBBB", 8},
+           Case{Encoding::base64, "AAAABB", 4},
+           Case{Encoding::base64, "AAAA\r\nB\r\n", 6},
+           Case{Encoding::base64, "AAA", 0},
+           Case{Encoding::base64, "", 0},
+           Case{Encoding::base64, "AAAAB B", 4},
+           Case{Encoding::quoted_printable, "a=\r\nb=4", 4},
+           Case{Encoding::quoted_printable, "abc", 0},
+           Case{Encoding::binary, "abc", 3},
+           Case{Encoding::eight_bit, "abc", 3},
        }) {
     EXPECT_EQ(decodable_prefix(encoding, octets), prefix) << octets;
   }

@@ -87,7 +87,8 @@ net::Task<Done> store(Session& session, const Tagged& command) {
     co_return Done{text.append("] conditional STORE failed")};
   }
   // RFC 2180 §4.2: a message that another session expunged, and the client does not know it yet. Not an error with .SILENT.
-  if (!command.uid && !args.silent && stored.changed.size() < uids.count()) co_return fail(Fault::refused, "some of the messages are gone", "EXPUNGEISSUED");
+  if (!command.uid && !args.silent && stored.changed.size() < uids.count())
+    co_return fail(Fault::refused, "some of the messages are gone", "EXPUNGEISSUED");
   co_return Done{command.uid ? "UID STORE completed" : "STORE completed"};
 }
 

@@ -120,13 +120,20 @@ Options options_of(const std::vector<Line>& lines) {
     std::string value;
     in >> name >> value;
     const auto number = parse_u64(value).value_or(0);
-    if (name == "plaintext") options.allow_plaintext = value == "on";
-    else if (name == "append_limit") options.append_limit = number;
-    else if (name == "append_total") options.append_total = number;
-    else if (name == "append_messages") options.append_messages = static_cast<std::uint32_t>(number);
-    else if (name == "max_bad_commands") options.max_bad_commands = static_cast<std::uint32_t>(number);
-    else if (name == "max_per_account") options.max_per_account = static_cast<std::uint32_t>(number);
-    else ADD_FAILURE() << "no such option: " << name;
+    if (name == "plaintext")
+      options.allow_plaintext = value == "on";
+    else if (name == "append_limit")
+      options.append_limit = number;
+    else if (name == "append_total")
+      options.append_total = number;
+    else if (name == "append_messages")
+      options.append_messages = static_cast<std::uint32_t>(number);
+    else if (name == "max_bad_commands")
+      options.max_bad_commands = static_cast<std::uint32_t>(number);
+    else if (name == "max_per_account")
+      options.max_per_account = static_cast<std::uint32_t>(number);
+    else
+      ADD_FAILURE() << "no such option: " << name;
   }
   return options;
 }
