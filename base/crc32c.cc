@@ -38,7 +38,8 @@ std::uint64_t load(const char* p) noexcept {
 
 // The instruction takes three cycles but one can start every cycle, so three stretches of a block are run side by side and then joined:
 // crc(a ++ b) = shift(crc(a), |b|) ^ crc(b), where shifting by a constant length is linear, hence four look-ups.
-constexpr std::size_t kStretch = 512;  // octets
+constexpr std::size_t kLongStretch = 512;   // octets
+constexpr std::size_t kShortStretch = 128;  // for records of a few hundred octets and the rest of long ones
 
 using ShiftTable = std::array<std::array<std::uint32_t, 256>, 4>;
 
@@ -47,11 +48,12 @@ constexpr std::uint32_t shift_by_octets(std::uint32_t crc, std::size_t octets) {
   return crc;
 }
 
+template <std::size_t Stretch>
 const ShiftTable& shift_table() noexcept {
   static const ShiftTable table = [] {
     ShiftTable t{};
     std::array<std::uint32_t, 32> of_bit{};
-    for (std::size_t bit = 0; bit < 32; ++bit) of_bit[bit] = shift_by_octets(std::uint32_t{1} << bit, kStretch);
+    for (std::size_t bit = 0; bit < 32; ++bit) of_bit[bit] = shift_by_octets(std::uint32_t{1} << bit, Stretch);
     for (std::size_t octet = 0; octet < 4; ++octet)
       for (std::size_t v = 0; v < 256; ++v)
         for (std::size_t bit = 0; bit < 8; ++bit)
@@ -65,25 +67,32 @@ std::uint64_t shift(const ShiftTable& t, std::uint64_t crc) noexcept {
   return t[0][crc & 0xFF] ^ t[1][crc >> 8 & 0xFF] ^ t[2][crc >> 16 & 0xFF] ^ t[3][crc >> 24 & 0xFF];
 }
 
+/// Takes blocks of three stretches off the front.
+template <std::size_t Stretch>
+__attribute__((target("sse4.2"))) std::uint64_t crc32c_blocks(const char*& p, std::size_t& n, std::uint64_t crc) noexcept {
+  if (n < 3 * Stretch) return crc;
+  const auto& table = shift_table<Stretch>();
+  do {
+    std::uint64_t second = 0;
+    std::uint64_t third = 0;
+    for (std::size_t i = 0; i < Stretch; i += 8) {
+      crc = _mm_crc32_u64(crc, load(p + i));
+      second = _mm_crc32_u64(second, load(p + Stretch + i));
+      third = _mm_crc32_u64(third, load(p + 2 * Stretch + i));
+    }
+    crc = shift(table, shift(table, crc) ^ second) ^ third;
+    p += 3 * Stretch;
+    n -= 3 * Stretch;
+  } while (n >= 3 * Stretch);
+  return crc;
+}
+
 __attribute__((target("sse4.2"))) std::uint32_t crc32c_sse42(std::string_view octets, std::uint32_t start) noexcept {
-  std::uint64_t crc = ~start & 0xFFFFFFFFU;
   const char* p = octets.data();
   std::size_t n = octets.size();
-  if (n >= 3 * kStretch) {
-    const auto& table = shift_table();
-    do {
-      std::uint64_t second = 0;
-      std::uint64_t third = 0;
-      for (std::size_t i = 0; i < kStretch; i += 8) {
-        crc = _mm_crc32_u64(crc, load(p + i));
-        second = _mm_crc32_u64(second, load(p + kStretch + i));
-        third = _mm_crc32_u64(third, load(p + 2 * kStretch + i));
-      }
-      crc = shift(table, shift(table, crc) ^ second) ^ third;
-      p += 3 * kStretch;
-      n -= 3 * kStretch;
-    } while (n >= 3 * kStretch);
-  }
+  std::uint64_t crc = ~start & 0xFFFFFFFFU;
+  crc = crc32c_blocks<kLongStretch>(p, n, crc);
+  crc = crc32c_blocks<kShortStretch>(p, n, crc);
   for (; n >= 8; p += 8, n -= 8) crc = _mm_crc32_u64(crc, load(p));
   auto narrow = static_cast<std::uint32_t>(crc);
   for (; n > 0; ++p, --n) narrow = _mm_crc32_u8(narrow, static_cast<unsigned char>(*p));
