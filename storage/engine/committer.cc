@@ -24,6 +24,7 @@ namespace relais::storage {
 namespace {
 
 constexpr std::size_t kArena = 256 * 1024;          // octets that a body may write before its overlay allocates more
+constexpr std::uint64_t kRoomForZeros = 64ULL << 20; // octets free, beyond twice the reserve, from which files are lengthened ahead of need
 constexpr std::uint64_t kFloorShare = 4;            // bodies without blobs may use the reserve down to this part of it
 constexpr std::uint64_t kJournaledOctets = 1 << 20; // a group with more octets of records has its segment synced in place of journaling them
 constexpr std::uint64_t kJournalHardLimit = 4;      // times its size that a journal may grow to while the index is behind
@@ -98,6 +99,8 @@ Result<void> Committer::room(bool with_blobs) const {
     return fail(storage_full(std::to_string(free) + " octets free, " + std::to_string(needed) + " are kept in reserve"));
   return {};
 }
+
+bool Committer::roomy() const { return parts_.space.free() >= 2 * limits_.min_free + kRoomForZeros; }
 
 Result<void> Committer::flush() {
   std::unique_lock lock(mutex_);
@@ -392,7 +395,7 @@ Result<void> Committer::make_durable(GroupTxn& txn, const Changes& changes, bool
   const bool journaled = group_octets_ <= kJournaledOctets;
   if (journaled)
     for (const auto& place : octets_places_) rows.add_octets(place.segment, place.offset, place.length);
-  RELAIS_TRY_VOID(journal_.append(version_ + 1, rows.finish(), journaled ? std::span<const std::string_view>(octets_) : std::span<const std::string_view>()));
+  RELAIS_TRY_VOID(journal_.append(version_ + 1, rows.finish(), journaled ? std::span<const std::string_view>(octets_) : std::span<const std::string_view>(), roomy()));
   ++version_;
   return {};
 }

@@ -118,6 +118,8 @@ class Committer {
   void fail_all(const Group& group, const Error& error);
   void stop_writes(const Error& reason);
   Result<void> broken() const;
+  /// Free space in plenty: files may be lengthened ahead of need.
+  bool roomy() const;
 
   const Parts parts_;
   const Limits limits_;

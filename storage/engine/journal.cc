@@ -18,6 +18,10 @@
 namespace relais::storage {
 namespace {
 
+constexpr std::uint64_t kAhead = 1ULL << 20;  // octets by which a new file grows
+constexpr std::array<char, 64 * 1024> kZeros{};
+static_assert(kAhead % kZeros.size() == 0 && kJournalAlign <= kZeros.size());
+
 constexpr std::uint64_t align(std::uint64_t octets) { return (octets + kJournalAlign - 1) / kJournalAlign * kJournalAlign; }
 
 Error write_error(int error) {
@@ -52,6 +56,7 @@ Result<Journal> Journal::open(const std::filesystem::path& folder, const ShardUu
     const auto name = folder / (std::to_string(i) + ".jnl");
     journal.fds_[i] = ::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (journal.fds_[i] < 0) return fail(disk_error("open " + name.string(), errno));
+    RELAIS_TRY(journal.sizes_[i], size_of(journal.fds_[i]));
   }
   return journal;
 }
@@ -60,6 +65,7 @@ Journal::Journal(Journal&& other) noexcept
     : shard_(other.shard_),
       faults_(other.faults_),
       fds_(std::exchange(other.fds_, {-1, -1})),
+      sizes_(other.sizes_),
       epoch_(other.epoch_),
       end_(other.end_),
       parts_(std::move(other.parts_)) {}
@@ -74,7 +80,7 @@ void Journal::start(std::uint64_t epoch) noexcept {
   end_ = 0;
 }
 
-Result<void> Journal::append(Version version, std::string_view rows, std::span<const std::string_view> octets) {
+Result<void> Journal::append(Version version, std::string_view rows, std::span<const std::string_view> octets, bool ahead) {
   JournalHeader header{.epoch = epoch_, .version = version, .rows = static_cast<std::uint32_t>(rows.size())};
   if (rows.size() > UINT32_MAX) return fail(Fault::refused, "transaction is too large", "LIMIT");
   for (const auto part : octets) header.octets += part.size();
@@ -88,6 +94,8 @@ Result<void> Journal::append(Version version, std::string_view rows, std::span<c
   add(encoded);
   add(rows);
   for (const auto part : octets) add(part);
+  // Whole pages: of one that is written in part the kernel would first have to read the rest.
+  add(std::string_view(kZeros.data(), static_cast<std::size_t>(align(header.size()) - header.size())));
 
   int error = faults_ != nullptr ? faults_->fail_at(FaultPoint::journal_write) : 0;
   if (error != 0) return fail(write_error(error));
@@ -106,12 +114,27 @@ Result<void> Journal::append(Version version, std::string_view rows, std::span<c
       next->iov_len -= done;
     }
   }
+  if (const auto end = static_cast<std::uint64_t>(at); end > sizes_[epoch_ % 2]) {
+    sizes_[epoch_ % 2] = end;
+    if (ahead) write_ahead(fd, end);
+  }
   error = faults_ != nullptr ? faults_->fail_at(FaultPoint::journal_sync) : 0;
   if (error == 0 && ::fdatasync(fd) != 0) error = errno;
   // Never tried again: the kernel may have dropped the pages and would call the next one a success.
   if (error != 0) return fail(read_only(disk_error("fdatasync journal", error).detail));
   end_ = align(static_cast<std::uint64_t>(at));
   return {};
+}
+
+/// An attempt: what fails here costs time later, nothing else.
+void Journal::write_ahead(int fd, std::uint64_t end) {
+  std::array<iovec, kAhead / kZeros.size()> pieces;
+  pieces.fill({const_cast<char*>(kZeros.data()), kZeros.size()});
+  if (::pwritev(fd, pieces.data(), static_cast<int>(pieces.size()), static_cast<off_t>(end)) == static_cast<ssize_t>(kAhead)) {
+    sizes_[epoch_ % 2] = end + kAhead;
+  } else {
+    static_cast<void>(::ftruncate(fd, static_cast<off_t>(end)));  // the disk is filling up: leave the room to mail
+  }
 }
 
 // ---- replay

@@ -42,7 +42,9 @@ class Journal {
   /// The next records are of this epoch and start its file anew.
   void start(std::uint64_t epoch) noexcept;
   /// Writes and syncs one record. @return STORAGE_FULL: nothing of it counts, the next one takes its place; READ_ONLY: the sync failed
-  Result<void> append(Version version, std::string_view rows, std::span<const std::string_view> octets);
+  /// @param ahead  there is room enough to lengthen a file by zeros beyond the record, while it is new: those that follow then overwrite what
+  ///               the file has already, and a sync without a new length and new blocks takes half the time
+  Result<void> append(Version version, std::string_view rows, std::span<const std::string_view> octets, bool ahead);
 
   std::uint64_t epoch() const noexcept { return epoch_; }
   /// Octets of the current epoch.
@@ -50,6 +52,7 @@ class Journal {
 
  private:
   Journal(const ShardUuid& shard, FaultInjector* faults) noexcept : shard_(shard), faults_(faults) {}
+  void write_ahead(int fd, std::uint64_t end);
   Result<void> read_epoch(std::uint64_t epoch, Version& last, const std::function<Result<void>(const Record&)>& visit);
   Result<bool> read_record(int fd, std::uint64_t at, std::uint64_t size, std::string& buffer, JournalHeader& header) const;
   Result<bool> followed(int fd, std::uint64_t at, std::uint64_t size, std::uint64_t epoch, Version last) const;
@@ -57,6 +60,7 @@ class Journal {
   const ShardUuid shard_;
   FaultInjector* const faults_;
   std::array<int, 2> fds_{-1, -1};
+  std::array<std::uint64_t, 2> sizes_{};  // of the files, at least
   std::uint64_t epoch_ = 0;
   std::uint64_t end_ = 0;
   std::vector<iovec> parts_;
