@@ -164,7 +164,7 @@ class CommandLine {
     init->add_option("--listen", invocation_.init.listen, "address to listen on (default: 0.0.0.0, with --base-port 127.0.0.1)");
     init->add_option("--base-port", invocation_.init.base_port, "listen on N + the usual port (25 465 587 24 110 995 143 993; admin HTTP 80)")
         ->check(CLI::Range(1, 64'000));
-    init->add_option("--shards", invocation_.init.shards, "how many shards the storage has")->check(CLI::Range(1, 256));
+    init->add_option("--shards", invocation_.init.shards, "how many shards the storage has; by default one per processor, 2 to 16")->check(CLI::Range(1, 256));
     json_flag(init);
     init->callback([this] {
       invocation_.run = [](Invocation& invocation) {

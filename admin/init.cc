@@ -8,8 +8,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 #include <unistd.h>
 
 namespace relais::admin {
@@ -21,6 +23,9 @@ std::string machine_name() {
   char name[256] = {};
   return ::gethostname(name, sizeof name - 1) == 0 && name[0] != '\0' ? std::string(name) : "localhost";
 }
+
+constexpr unsigned kFewestShards = 2;
+constexpr unsigned kMostShards = 16;
 
 struct Port {
   const char* key;
@@ -38,7 +43,8 @@ std::string config_text(const InitOptions& options, const std::string& listen, c
   text += fmt::format("http_address = \"{}\"\nhttp = {}\n", options.base_port ? listen : "127.0.0.1", options.base_port ? options.base_port + 80 : 8080);
   // LMTP has no authentication: whoever reaches the port may deliver.
   text += fmt::format("lmtp_address = \"{}\"\n", options.base_port ? listen : "127.0.0.1");
-  text += fmt::format("\n[tls]\ncertificate = \"tls/certificate.pem\"\nkey = \"tls/key.pem\"\n\n[storage]\nshards = {}\n", options.shards);
+  const auto shards = options.shards != 0 ? options.shards : std::clamp(std::thread::hardware_concurrency(), kFewestShards, kMostShards);
+  text += fmt::format("\n[tls]\ncertificate = \"tls/certificate.pem\"\nkey = \"tls/key.pem\"\n\n[storage]\nshards = {}\n", shards);
   if (!options.domain.empty()) text += fmt::format("\n[auth]\ndefault_domain = \"{}\"\n", options.domain);
   return text;
 }

@@ -15,7 +15,8 @@ struct InitOptions {
   std::string domain;            ///< first mail domain; empty: none yet
   std::string listen;            ///< numeric address; empty: 0.0.0.0, with a base port 127.0.0.1
   std::uint32_t base_port = 0;   ///< 0: the usual ports
-  std::uint32_t shards = 4;
+  /// 0: one per processor, 2 to 16. Each commits for itself: more of them than processors only makes the groups smaller.
+  std::uint32_t shards = 0;
 };
 
 /// Makes DIR with a configuration, a self-signed certificate and empty data.
