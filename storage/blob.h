@@ -20,7 +20,7 @@ inline constexpr std::size_t kMinCompressed = 128;
 
 enum class Compression : std::uint8_t {
   none = 0,
-  zstd = 1,  ///< one frame, written at level 1
+  zstd = 1,  ///< one frame, of any level
 };
 
 /// What a chunk's row in a record says of it; docs/format.md has the octets.
