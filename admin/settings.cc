@@ -44,6 +44,7 @@ void add_platform(Schema& schema) {
 void add_data(Schema& schema) {
   schema.section("storage", "Where mail lies. The number of shards is fixed once there are accounts.",
                  {integer("shards", 4, 1, 256, "shards", "Slices of the storage, each with its own index and committer."),
+                  choice("compression", "lz4", {"lz4", "zstd", "none"}, "Of new messages: lz4 is quick, zstd a quarter smaller and slower to write and to read. What is there stays readable."),
                   size("segment_size", "256MB", "1MB", "4GB", "Size at which the next segment file begins."),
                   size("map_size", "1TB", "64MB", "64TB", "Address space for one shard's index: its upper limit, not memory."),
                   size("min_free", "64MB", "1MB", "1TB", "Free disk space below which new mail is refused.")});
@@ -142,6 +143,7 @@ storage::StoreOptions store_options(const Values& settings, const fs::path& dir,
   options.path = Layout(dir).data();
   options.shards = static_cast<unsigned>(settings.integer("storage.shards"));
   options.pool = &pool;
+  options.compression = *storage::compression_named(settings.text("storage.compression"));
   options.engine.segment_size = settings.size("storage.segment_size");
   options.engine.map_size = settings.size("storage.map_size");
   options.engine.min_free = settings.size("storage.min_free");

@@ -53,7 +53,7 @@ Result<std::unique_ptr<ShardedStore>> open_store(StoreOptions options) {
     RELAIS_TRY(auto engine, open_lmdb_engine(std::move(engine_options)));
     engines.push_back(std::move(engine));
   }
-  return std::make_unique<ShardedStore>(std::move(engines), options.pool, *options.clock);
+  return std::make_unique<ShardedStore>(std::move(engines), options.pool, *options.clock, options.compression);
 }
 
 }  // namespace relais::storage

@@ -16,6 +16,7 @@ struct StoreOptions {
   unsigned shards = 1;                 ///< 1 to 1,000; more than there are makes the missing ones
   net::WorkerPool* pool = nullptr;     ///< outlives the store; may be nullptr
   LmdbOptions engine;                  ///< for each shard; its path and pool are set here
+  Compression compression = Compression::lz4;  ///< of new messages; what is there stays readable
   const Clock* clock = &system_clock();
 };
 

@@ -14,7 +14,7 @@ namespace relais::storage {
 /// See store.h. What append() needs of the octets; they themselves are kept compressed only.
 class PreparedMessage {
  public:
-  explicit PreparedMessage(std::string_view octets);
+  explicit PreparedMessage(std::string_view octets, Compression compression = Compression::lz4);
 
   std::uint64_t size() const noexcept { return size_; }
   const SharedChunks& chunks() const noexcept { return chunks_; }

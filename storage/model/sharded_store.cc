@@ -27,8 +27,8 @@ Result<bool> has_dead(const Reader& reader) {
 
 }  // namespace
 
-ShardedStore::ShardedStore(std::vector<std::unique_ptr<Engine>> engines, net::WorkerPool* pool, const Clock& clock)
-    : clock_(clock), pool_(pool), engines_(std::move(engines)) {
+ShardedStore::ShardedStore(std::vector<std::unique_ptr<Engine>> engines, net::WorkerPool* pool, const Clock& clock, Compression compression)
+    : clock_(clock), pool_(pool), compression_(compression), engines_(std::move(engines)) {
   RELAIS_CHECK(!engines_.empty());
   for (const auto& engine : engines_) {
     engine->listen([this](const ChangeEvent& event) { feed_.publish(event); });
@@ -42,7 +42,8 @@ void ShardedStore::close() {
 }
 
 Result<Engine*> ShardedStore::engine_of(AccountRef account) const {
-  if (account.shard >= engines_.size()) return fail(Fault::temporary, "mailbox storage is not available", "UNAVAILABLE", "no such shard here");
+  if (account.shard >= engines_.size())
+    return fail(Fault::temporary, "mailbox storage is not available", "UNAVAILABLE", "no such shard here");
   return engines_[account.shard].get();
 }
 
@@ -63,8 +64,10 @@ std::unique_ptr<Subscription> ShardedStore::subscribe_changes(AccountId account,
 }
 
 net::Task<PreparedPtr> ShardedStore::prepare(std::string_view octets) {
-  if (pool_ == nullptr || octets.size() <= kPrepareInline) co_return std::make_shared<const PreparedMessage>(octets);
-  auto job = [octets]() -> Result<PreparedPtr> { return std::make_shared<const PreparedMessage>(octets); };
+  if (pool_ == nullptr || octets.size() <= kPrepareInline) co_return std::make_shared<const PreparedMessage>(octets, compression_);
+  auto job = [octets, compression = compression_]() -> Result<PreparedPtr> {
+    return std::make_shared<const PreparedMessage>(octets, compression);
+  };
   co_return co_await pool_->run(std::move(job));
 }
 
@@ -100,7 +103,8 @@ net::Task<std::vector<MailboxInfo>> ShardedStore::list(AccountRef account) {
     RELAIS_CO_TRY(dead, has_dead(*snapshot));
   }
   // What a crash left of a removal is cleared by whoever comes next. It harms nobody, so its failure is no reason not to answer.
-  if (dead) [[maybe_unused]] const auto cleared = co_await clear_removed(account);
+  if (dead) [[maybe_unused]]
+    const auto cleared = co_await clear_removed(account);
   co_return list;
 }
 

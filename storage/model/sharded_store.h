@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "net/worker_pool.h"
+#include "storage/compression.h"
 #include "storage/engine.h"
 #include "storage/model/feed.h"
 #include "storage/model/recent.h"
@@ -36,7 +37,8 @@ inline constexpr std::uint64_t kMessagesPerStep = 5'000;
 class ShardedStore final : public Store {
  public:
   /// @param engines at least one  @param pool may be nullptr: then everything is prepared on the caller's thread  @param clock outlives it
-  ShardedStore(std::vector<std::unique_ptr<Engine>> engines, net::WorkerPool* pool, const Clock& clock = system_clock());
+  ShardedStore(std::vector<std::unique_ptr<Engine>> engines, net::WorkerPool* pool, const Clock& clock = system_clock(),
+               Compression compression = Compression::lz4);
   ~ShardedStore() override;
   ShardedStore(const ShardedStore&) = delete;
   ShardedStore& operator=(const ShardedStore&) = delete;
@@ -99,6 +101,7 @@ class ShardedStore final : public Store {
 
   const Clock& clock_;
   net::WorkerPool* const pool_;
+  const Compression compression_;
   std::uint32_t group_messages_ = model::kGroupMessages;
   model::RecentClaims recent_;
   model::ChangeFeed feed_;
