@@ -94,7 +94,7 @@ void Checkpointer::work() {
 }
 
 Result<void> Checkpointer::write(const Job& job) {
-  if (job.segment) RELAIS_TRY_VOID(sync_segment(*job.segment, faults_));
+  if (job.segment) RELAIS_TRY_VOID(job.segment->sync(faults_));
   const auto failed = [this](std::string_view what, int rc) -> std::unexpected<Error> {
     auto error = lmdb_error(what, rc);
     // LMDB calls a short write, which only a full disk brings about, an I/O error. Its previous state is whole either way: pages in use are

@@ -23,12 +23,15 @@
 namespace relais::storage {
 namespace {
 
-constexpr std::size_t kArena = 256 * 1024;          // octets that a body may write before its overlay allocates more
-constexpr std::uint64_t kRoomForZeros = 64ULL << 20; // octets free, beyond twice the reserve, from which files are lengthened ahead of need
-constexpr std::uint64_t kFloorShare = 4;            // bodies without blobs may use the reserve down to this part of it
-constexpr std::uint64_t kJournaledOctets = 1 << 20; // a group with more octets of records has its segment synced in place of journaling them
-constexpr std::uint64_t kJournalHardLimit = 4;      // times its size that a journal may grow to while the index is behind
-constexpr std::chrono::seconds kIdle{5};            // after which what is only in the journal goes to the index
+constexpr std::size_t kArena = 256 * 1024;  // octets that a body may write before its overlay allocates more
+constexpr std::uint64_t kRoomForZeros =
+    64ULL << 20;                          // octets free, beyond twice the reserve, from which files are lengthened ahead of need
+constexpr std::uint64_t kFloorShare = 4;  // bodies without blobs may use the reserve down to this part of it
+constexpr std::uint64_t kJournaledOctets =
+    1 << 20;  // a group with more octets of records has its segment synced in place of journaling them
+constexpr std::uint64_t kJournalHardLimit =
+    4;                                    // times its size that a journal, or the table in memory, may grow to while the index is behind
+constexpr std::chrono::seconds kIdle{5};  // after which what is only in the journal goes to the index
 
 std::uint64_t octets_of(const CommitRequest& request) {
   std::uint64_t octets = 0;
@@ -46,7 +49,8 @@ Committer::Committer(Parts parts, SegmentWriter writer, Journal journal, Limits 
       commits_(metrics::counter("relais_storage_commits_total", "groups of transactions made durable", {{"shard", shard}})),
       bodies_(metrics::counter("relais_storage_transactions_total", "transactions in those groups", {{"shard", shard}})),
       full_(metrics::counter("relais_storage_full_total", "transactions refused for lack of space", {{"shard", shard}})),
-      read_only_(metrics::gauge("relais_storage_read_only", "1 where a shard refuses writes after a failed write or sync", {{"shard", shard}})),
+      read_only_(
+          metrics::gauge("relais_storage_read_only", "1 where a shard refuses writes after a failed write or sync", {{"shard", shard}})),
       duration_(metrics::histogram("relais_storage_commit_seconds", "from taking a group to its durability", {{"shard", shard}})),
       writer_(std::move(writer)),
       journal_(std::move(journal)),
@@ -103,12 +107,17 @@ Result<void> Committer::room(bool with_blobs) const {
 bool Committer::roomy() const { return parts_.space.free() >= 2 * limits_.min_free + kRoomForZeros; }
 
 Result<void> Committer::flush() {
-  std::unique_lock lock(mutex_);
-  if (closing_) return fail(closing());
-  const auto mine = ++flushes_wanted_;
-  wake_.notify_one();
-  flushed_.wait(lock, [this, mine] { return flushes_done_ >= mine || closing_; });
-  lock.unlock();
+  // The waiting for a checkpoint that is under way is done here: the committer has others to serve.
+  while (true) {
+    RELAIS_TRY_VOID(parts_.checkpointer.wait());
+    std::unique_lock lock(mutex_);
+    if (closing_) return fail(closing());
+    const auto mine = ++flushes_wanted_;
+    wake_.notify_one();
+    flushed_.wait(lock, [this, mine] { return flushes_done_ >= mine || closing_; });
+    if (closing_) return fail(closing());
+    if (flush_sealed_) break;  // else another checkpoint began in between
+  }
   return parts_.checkpointer.wait();
 }
 
@@ -149,9 +158,10 @@ bool Committer::take(Group& group) {
     if (flushes_wanted_ != flushes_done_) {
       const auto wanted = flushes_wanted_;
       lock.unlock();
-      if (parts_.checkpointer.wait()) seal(true);
+      const bool sealed = seal(true);
       lock.lock();
       flushes_done_ = wanted;
+      flush_sealed_ = sealed;
       flushed_.notify_all();
     } else if (!queue_.empty()) {
       break;
@@ -175,17 +185,21 @@ bool Committer::take(Group& group) {
 }
 
 /// Hands the active table to the checkpointer where it is free: once the journal is long enough, or when nothing else is to be done.
-void Committer::seal(bool idle) {
-  if (parts_.checkpointer.busy()) return;
+/// @return false where the checkpointer is busy
+bool Committer::seal(bool idle) {
+  if (parts_.checkpointer.busy()) return false;
   const auto active = parts_.tables.active();
-  if (active->empty() || (!idle && journal_.octets() < limits_.journal_size && active->octets() < limits_.journal_size)) return;
+  if (active->empty() || (!idle && journal_.octets() < limits_.journal_size && active->octets() < limits_.journal_size)) return true;
   journal_.start(journal_.epoch() + 1);
-  parts_.checkpointer.start({.table = parts_.tables.seal(), .segment = writer_.file(), .journal = {.epoch = journal_.epoch(), .version = version_}});
+  parts_.checkpointer.start(
+      {.table = parts_.tables.seal(), .segment = writer_.file(), .journal = {.epoch = journal_.epoch(), .version = version_}});
+  return true;
 }
 
-/// Keeps the journal from growing without end while the index is behind.
+/// Keeps journal and memory from growing without end while the index is behind.
 Result<void> Committer::journal_room() {
-  if (journal_.octets() < kJournalHardLimit * limits_.journal_size) return {};
+  const auto most = kJournalHardLimit * limits_.journal_size;
+  if (journal_.octets() < most && parts_.tables.active()->octets() < most) return {};
   RELAIS_TRY_VOID(parts_.checkpointer.wait());
   seal(false);
   return {};
@@ -395,7 +409,8 @@ Result<void> Committer::make_durable(GroupTxn& txn, const Changes& changes, bool
   const bool journaled = group_octets_ <= kJournaledOctets;
   if (journaled)
     for (const auto& place : octets_places_) rows.add_octets(place.segment, place.offset, place.length);
-  RELAIS_TRY_VOID(journal_.append(version_ + 1, rows.finish(), journaled ? std::span<const std::string_view>(octets_) : std::span<const std::string_view>(), roomy()));
+  RELAIS_TRY_VOID(journal_.append(version_ + 1, rows.finish(),
+                                  journaled ? std::span<const std::string_view>(octets_) : std::span<const std::string_view>(), roomy()));
   ++version_;
   return {};
 }
@@ -413,7 +428,9 @@ void Committer::published(const Changes& changes) {
 /// The rows of every segment that the group wrote to, or whose live octets changed.
 std::map<std::uint32_t, SegmentRow> Committer::rows_after(const Changes& changes) const {
   std::map<std::uint32_t, SegmentRow> rows;
-  const auto before = [this](std::uint32_t segment) { return parts_.segments.row(segment).value_or(SegmentRow{.length = kFileHeaderSize}); };
+  const auto before = [this](std::uint32_t segment) {
+    return parts_.segments.row(segment).value_or(SegmentRow{.length = kFileHeaderSize});
+  };
   for (const auto& [segment, length] : writer_.touched()) {
     rows[segment] = before(segment);
     rows[segment].length = length;

@@ -41,10 +41,10 @@ struct Move {
 struct CommitRequest {
   AccountId account{};
   std::vector<std::shared_ptr<const EncodedBlob>> blobs{};
-  TxnBody body{};                      ///< may be empty
-  std::span<Move> moves{};             ///< of compaction
-  std::optional<std::uint32_t> drop{}; ///< a segment that leaves the index if nothing in it lives; else the result is Fault::refused
-  bool roll = false;                   ///< begin a new segment
+  TxnBody body{};                       ///< may be empty
+  std::span<Move> moves{};              ///< of compaction
+  std::optional<std::uint32_t> drop{};  ///< a segment that leaves the index if nothing in it lives; else the result is Fault::refused
+  bool roll = false;                    ///< begin a new segment
 
   Result<void> result{};
   // the committer's
@@ -114,7 +114,7 @@ class Committer {
   void published(const Changes& changes);
   std::map<std::uint32_t, SegmentRow> rows_after(const Changes& changes) const;
   Result<void> journal_room();
-  void seal(bool idle);
+  bool seal(bool idle);
   void fail_all(const Group& group, const Error& error);
   void stop_writes(const Error& reason);
   Result<void> broken() const;
@@ -137,8 +137,8 @@ class Committer {
   Version version_;
   MemTable changes_;
   std::string headers_;
-  std::vector<std::string_view> pieces_;   // of one record
-  std::vector<std::string_view> octets_;   // of all records of the group, as they go into the journal
+  std::vector<std::string_view> pieces_;  // of one record
+  std::vector<std::string_view> octets_;  // of all records of the group, as they go into the journal
   std::vector<BlobRow> octets_places_;
   std::uint64_t group_octets_ = 0;
   std::vector<std::byte> arena_buffer_;
@@ -153,6 +153,7 @@ class Committer {
   Result<void> state_{};
   std::uint64_t flushes_wanted_ = 0;
   std::uint64_t flushes_done_ = 0;
+  bool flush_sealed_ = false;  // the last of those could seal everything
   bool closing_ = false;
 
   std::thread thread_;  // last: it starts when all else is there

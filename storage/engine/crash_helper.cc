@@ -19,16 +19,7 @@ asio::awaitable<void> write_messages(Engine& engine, unsigned writer, std::uint6
   while (true) {
     ++number;
     std::vector<std::shared_ptr<const EncodedBlob>> blobs{blob(crash_octets(writer, number))};
-    const auto body = [writer, number](Txn& txn, std::span<const BlobId> ids) -> Result<void> {
-      RELAIS_TRY_VOID(txn.put(crash_counter(writer), std::to_string(number)));
-      RELAIS_TRY_VOID(txn.put(crash_message(writer, number), std::to_string(static_cast<std::uint64_t>(ids[0]))));
-      if (number <= kCrashKept) return {};
-      const auto old = crash_message(writer, number - kCrashKept);
-      RELAIS_TRY(const auto id, txn.get(old));
-      if (!id) return fail(Fault::corrupt, "an old message is missing");
-      RELAIS_TRY_VOID(txn.release_blob(BlobId{std::stoull(std::string(*id))}));
-      return txn.erase(old);
-    };
+    const auto body = [writer, number](Txn& txn, std::span<const BlobId> ids) { return crash_write(txn, writer, number, ids[0]); };
     const auto done = co_await engine.transact(crash_account(writer), std::move(blobs), body);
     if (!done) {
       std::fprintf(stderr, "transact: %s\n", done.error().detail.c_str());

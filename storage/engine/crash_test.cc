@@ -1,5 +1,5 @@
 // kill -9 at random instants, many times: what was acknowledged is there, whole, and nothing else but what was under way.
-#include "storage/engine/crash_helper.h"
+#include "storage/engine/crash_verify.h"
 
 #include <gtest/gtest.h>
 
@@ -12,7 +12,6 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
-#include <map>
 #include <random>
 
 extern char** environ;
@@ -21,11 +20,6 @@ namespace relais::storage {
 namespace {
 
 using namespace testing;
-
-struct Acknowledged {
-  std::array<std::uint64_t, kCrashWriters> newest{};
-  std::uint64_t lines = 0;
-};
 
 /// Starts the helper, reads what it says for so many lines, kills it, and reads the rest.
 void run_and_kill(const std::filesystem::path& path, std::uint64_t lines, Acknowledged& acknowledged) {
@@ -49,7 +43,8 @@ void run_and_kill(const std::filesystem::path& path, std::uint64_t lines, Acknow
   unsigned long long number = 0;
   bool killed = false;
   for (std::uint64_t seen = 0; std::fgets(line.data(), line.size(), out) != nullptr; ++seen) {
-    if (std::sscanf(line.data(), "%7s %u %llu", what.data(), &writer, &number) != 3 || writer >= kCrashWriters) continue;  // cut short by the kill
+    if (std::sscanf(line.data(), "%7s %u %llu", what.data(), &writer, &number) != 3 || writer >= kCrashWriters)
+      continue;  // cut short by the kill
     auto& newest = acknowledged.newest[writer];
     if (what.data() == std::string_view("start")) {
       EXPECT_GE(number, newest) << "an acknowledged message of writer " << writer << " is lost";
@@ -66,35 +61,6 @@ void run_and_kill(const std::filesystem::path& path, std::uint64_t lines, Acknow
   int status = 0;
   ASSERT_EQ(::waitpid(child, &status, 0), child);
   EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << "the helper ended by itself, status " << status;
-}
-
-void verify(const std::filesystem::path& path, const Acknowledged& acknowledged) {
-  net::WorkerPool pool(2, 1000);
-  const auto engine = open_lmdb_engine(crash_options(path, pool));
-  ASSERT_TRUE(engine) << engine.error().detail;
-  std::map<BlobId, std::uint64_t> references;
-  for (unsigned writer = 0; writer < kCrashWriters; ++writer) {
-    const auto counter = get(**engine, crash_account(writer), crash_counter(writer));
-    const std::uint64_t number = counter ? std::stoull(*counter) : 0;
-    EXPECT_GE(number, acknowledged.newest[writer]);
-    EXPECT_LE(number, acknowledged.newest[writer] + 1);
-    for (std::uint64_t i = number < kCrashKept ? 1 : number - kCrashKept + 1; i <= number; ++i) {
-      const auto id = get(**engine, crash_account(writer), crash_message(writer, i));
-      ASSERT_TRUE(id) << writer << ' ' << i;
-      const BlobId blob{std::stoull(*id)};
-      EXPECT_TRUE(++references[blob] == 1) << "two messages share a blob id";
-      const auto octets = load(**engine, blob);
-      ASSERT_TRUE(octets) << octets.error().detail;
-      EXPECT_TRUE(*octets == crash_octets(writer, i)) << writer << ' ' << i;
-    }
-    EXPECT_EQ(get(**engine, crash_account(writer), crash_message(writer, number + 1)), std::nullopt);
-    if (number > kCrashKept) EXPECT_EQ(get(**engine, crash_account(writer), crash_message(writer, number - kCrashKept)), std::nullopt);
-  }
-  std::map<BlobId, std::uint64_t> found;
-  const auto view = (*engine)->view().value();
-  EXPECT_TRUE(view->for_each_blob([&found](BlobId id, std::uint64_t count) { return found.emplace(id, count), true; }));
-  EXPECT_TRUE(found == references) << "blobs that no message names, or the other way round";
-  EXPECT_EQ((*engine)->check()->problems, std::vector<std::string>());
 }
 
 TEST(Crash, NothingAcknowledgedIsLostByKills) {

@@ -7,8 +7,8 @@ namespace relais::storage {
 
 enum class FaultPoint : std::uint8_t {
   segment_create,  ///< before a segment file is made
-  segment_write,   ///< before octets are appended to a segment
-  segment_sync,    ///< in place of fdatasync of a segment
+  segment_write,   ///< before octets are appended to a segment, or restored from the journal
+  segment_sync,    ///< in place of fdatasync of a segment that is written to
   journal_write,   ///< before a record is written
   journal_sync,    ///< in place of fdatasync of the journal
   index_commit,    ///< in place of LMDB's commit

@@ -7,9 +7,13 @@
 #include "base/random.h"
 #include "storage/engine/errors.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstring>
 #include <limits>
+#include <system_error>
 
 namespace relais::storage {
 namespace {
@@ -70,6 +74,18 @@ void end_read(IndexTxn* txn) {
   if (txn->cursor != nullptr) mdb_cursor_close(txn->cursor);
   mdb_txn_abort(txn->txn);
   delete txn;  // NOLINT: owned by the pool of the Index
+}
+
+/// LMDB writes to its lock file through a mapping: a hole in it would end the process (SIGBUS) when a further reader comes while the disk
+/// is full. Before LMDB has it open: to close it afterwards would give up LMDB's own lock (POSIX: any descriptor's closing does).
+void reserve_lock_file(const std::filesystem::path& path, std::uint32_t max_readers) {
+  constexpr off_t kReader = 64;  // octets, as LMDB's MDB_reader; its header has less than sixteen of those
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return;  // LMDB says why
+  if (const int error = ::posix_fallocate(fd, 0, (off_t{max_readers} + 16) * kReader); error != 0)
+    log::event(log::Level::warning, "storage.lock_file_not_reserved",
+               {{"file", path.string()}, {"detail", std::generic_category().message(error)}});
+  ::close(fd);
 }
 
 }  // namespace
@@ -155,6 +171,7 @@ Result<std::unique_ptr<Index>> Index::open(const std::filesystem::path& folder, 
     mdb_env_set_mapsize(env, size);
     // Default durability: neither WRITEMAP (a stray pointer could write to the map) nor NOSYNC nor NOMETASYNC. NOTLS: read transactions are
     // lent by the pool above, not tied to threads.
+    reserve_lock_file(folder / "lock.mdb", max_readers);
     const int rc = mdb_env_open(env, folder.c_str(), MDB_NOTLS, 0600);
     if (rc == ENOMEM && size / 2 >= kSmallestMap) continue;  // too little address space (ulimit -v, a sanitizer)
     if (rc != 0) return fail(lmdb_error("open " + folder.string(), rc));
@@ -170,7 +187,8 @@ Result<void> Index::load() {
   MDB_txn* txn = nullptr;
   if (const int rc = mdb_txn_begin(env_, nullptr, 0, &txn); rc != 0) return fail(lmdb_error("begin", rc));
   std::unique_ptr<MDB_txn, decltype([](MDB_txn* t) { mdb_txn_abort(t); })> guard(txn);
-  const std::pair<const char*, MDB_dbi*> databases[] = {{"entries", &dbs_.entries}, {"blobs", &dbs_.blobs}, {"segments", &dbs_.segments}, {"meta", &dbs_.meta}};
+  const std::pair<const char*, MDB_dbi*> databases[] = {
+      {"entries", &dbs_.entries}, {"blobs", &dbs_.blobs}, {"segments", &dbs_.segments}, {"meta", &dbs_.meta}};
   for (const auto& [name, db] : databases)
     if (const int rc = mdb_dbi_open(txn, name, MDB_CREATE, db); rc != 0) return fail(lmdb_error(name, rc));
 
@@ -181,8 +199,7 @@ Result<void> Index::load() {
     std::string format;
     put_u8(format, kIndexVersion);
     random_octets(shard_.size()).copy(shard_.data(), shard_.size());
-    const std::pair<std::string_view, std::string_view> rows[] = {
-        {kFormatKey, format}, {kShardKey, {shard_.data(), shard_.size()}}};
+    const std::pair<std::string_view, std::string_view> rows[] = {{kFormatKey, format}, {kShardKey, {shard_.data(), shard_.size()}}};
     for (const auto& [k, v] : rows) {
       key = val(k);
       value = val(v);
@@ -190,7 +207,8 @@ Result<void> Index::load() {
     }
   } else {
     if (rc != 0) return fail(lmdb_error("get format", rc));
-    if (view(value).size() != 1 || Decoder(view(value)).u8() != kIndexVersion) return fail(damaged("index of unknown version " + to_hex(view(value))));
+    if (view(value).size() != 1 || Decoder(view(value)).u8() != kIndexVersion)
+      return fail(damaged("index of unknown version " + to_hex(view(value))));
     key = val(kShardKey);
     if (rc = mdb_get(txn, dbs_.meta, &key, &value); rc != 0 || value.mv_size != shard_.size()) return fail(damaged("index names no shard"));
     view(value).copy(shard_.data(), shard_.size());

@@ -43,18 +43,19 @@ Result<std::size_t> read_at(int fd, char* to, std::size_t size, std::uint64_t at
 }
 
 Result<std::uint64_t> size_of(int fd) {
-  struct stat status {};
+  struct stat status{};
   if (::fstat(fd, &status) != 0) return fail(disk_error("stat journal", errno));
   return static_cast<std::uint64_t>(status.st_size);
 }
 
 }  // namespace
 
-Result<Journal> Journal::open(const std::filesystem::path& folder, const ShardUuid& shard, FaultInjector* faults) {
+Result<Journal> Journal::open(const std::filesystem::path& folder, const ShardUuid& shard, bool make, FaultInjector* faults) {
   Journal journal(shard, faults);
   for (std::size_t i = 0; i < 2; ++i) {
     const auto name = folder / (std::to_string(i) + ".jnl");
-    journal.fds_[i] = ::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    journal.fds_[i] = ::open(name.c_str(), O_RDWR | O_CLOEXEC | (make ? O_CREAT : 0), 0600);
+    if (journal.fds_[i] < 0 && errno == ENOENT) return fail(damaged(name.string() + " is missing: acknowledged changes may be lost"));
     if (journal.fds_[i] < 0) return fail(disk_error("open " + name.string(), errno));
     RELAIS_TRY(journal.sizes_[i], size_of(journal.fds_[i]));
   }
@@ -140,14 +141,52 @@ void Journal::write_ahead(int fd, std::uint64_t end) {
 // ---- replay
 
 Result<void> Journal::replay(const JournalRow& after, const std::function<Result<void>(const Record&)>& visit) {
+  RELAIS_TRY_VOID(check_age(after));
   start(after.epoch);
   Version last = after.version;
+  std::uint64_t last_at = 0;
   // At most two epochs can be missing from the index: the one that was being written to it, and the one after.
-  RELAIS_TRY_VOID(read_epoch(after.epoch, last, visit));
-  return read_epoch(after.epoch + 1, last, visit);
+  RELAIS_TRY_VOID(read_epoch(after.epoch, last, last_at, visit));
+  RELAIS_TRY_VOID(read_epoch(after.epoch + 1, last, last_at, visit));
+  return last == after.version ? Result<void>() : settle(last_at);
 }
 
-Result<void> Journal::read_epoch(std::uint64_t epoch, Version& last, const std::function<Result<void>(const Record&)>& visit) {
+/// With an index that is older than the journal all that came between would look like what a crash had left. A file is overwritten only
+/// once the index has what it held, so that is an index of a backup, or one whose disk did not write what it said it had.
+Result<void> Journal::check_age(const JournalRow& after) const {
+  for (std::size_t i = 0; i < 2; ++i) {
+    RELAIS_TRY(const auto size, size_of(fds_[i]));
+    std::string buffer;
+    JournalHeader header;
+    RELAIS_TRY(const bool whole, read_record(fds_[i], 0, size, buffer, header));
+    if (whole && header.epoch > after.epoch + 1)
+      return fail(damaged("journal " + std::to_string(i) + ".jnl is of epoch " + std::to_string(header.epoch) + ", the index of epoch " +
+                          std::to_string(after.epoch) + ": the index is too old"));
+  }
+  return {};
+}
+
+/// The last record's writer may have been killed between its write and its sync. From here on readers see it, and later records follow it,
+/// so it is synced now. It is written anew first: after a failed sync the kernel may hold it in memory and not know any more that the disk
+/// lacks it.
+Result<void> Journal::settle(std::uint64_t at) {
+  const int fd = fds_[epoch_ % 2];
+  std::string octets(static_cast<std::size_t>(end_ - at), '\0');
+  RELAIS_TRY(const auto got, read_at(fd, octets.data(), octets.size(), at));
+  for (std::size_t done = 0; done < got;) {
+    const auto wrote = ::pwrite(fd, octets.data() + done, got - done, static_cast<off_t>(at + done));
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote <= 0) return fail(write_error(wrote < 0 ? errno : ENOSPC));
+    done += static_cast<std::size_t>(wrote);
+  }
+  int error = faults_ != nullptr ? faults_->fail_at(FaultPoint::journal_sync) : 0;
+  if (error == 0 && ::fdatasync(fd) != 0) error = errno;
+  if (error != 0) return fail(read_only(disk_error("fdatasync journal", error).detail));
+  return {};
+}
+
+Result<void> Journal::read_epoch(std::uint64_t epoch, Version& last, std::uint64_t& last_at,
+                                 const std::function<Result<void>(const Record&)>& visit) {
   const int fd = fds_[epoch % 2];
   RELAIS_TRY(const auto size, size_of(fd));
   std::string buffer;
@@ -159,13 +198,15 @@ Result<void> Journal::read_epoch(std::uint64_t epoch, Version& last, const std::
     const std::string_view all(buffer);
     RELAIS_TRY_VOID(visit({.header = header, .rows = all.substr(0, header.rows), .octets = all.substr(header.rows)}));
     last = header.version;
+    last_at = at;
     at = align(at + header.size());
     epoch_ = epoch;
     end_ = at;
   }
   RELAIS_TRY(const bool more, followed(fd, at, size, epoch, last));
   if (more)
-    return fail(damaged("journal " + std::to_string(epoch % 2) + ".jnl is damaged at octet " + std::to_string(at) + ": acknowledged changes follow"));
+    return fail(damaged("journal " + std::to_string(epoch % 2) + ".jnl is damaged at octet " + std::to_string(at) +
+                        ": acknowledged changes follow"));
   return {};
 }
 
@@ -181,8 +222,8 @@ Result<bool> Journal::read_record(int fd, std::uint64_t at, std::uint64_t size, 
   return rest == buffer.size() && crc32c(buffer, journal_checksum(shard_, header)) == header.checksum;
 }
 
-/// True where a later record of the epoch lies beyond the end that was found. A record is written only after the one before it was synced, so
-/// the end is then no torn write but damage.
+/// True where a later record of the epoch lies beyond the end that was found. A record is written only after the one before it was synced,
+/// so the end is then no torn write but damage.
 Result<bool> Journal::followed(int fd, std::uint64_t at, std::uint64_t size, std::uint64_t epoch, Version last) const {
   std::string buffer;
   for (; at < size; at += kJournalAlign) {

@@ -38,8 +38,7 @@ class LockFile {
     if (fd < 0) return fail(disk_error("open " + path.string(), errno));
     LockFile lock(fd);
     if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
-      if (errno == EWOULDBLOCK)
-        return fail(Fault::refused, "storage is in use by another process", "INUSE", path.string() + " is locked");
+      if (errno == EWOULDBLOCK) return fail(Fault::refused, "storage is in use by another process", "INUSE", path.string() + " is locked");
       return fail(disk_error("lock " + path.string(), errno));
     }
     return lock;
@@ -77,9 +76,12 @@ class LmdbEngine;
 
 class LmdbSnapshot final : public Snapshot {
  public:
-  LmdbSnapshot(const LmdbEngine& engine, View view, AccountId account) : engine_(engine), view_(std::move(view)), entries_(view_, RowPrefix(account)) {}
+  LmdbSnapshot(const LmdbEngine& engine, View view, AccountId account)
+      : engine_(engine), view_(std::move(view)), entries_(view_, RowPrefix(account)) {}
   Result<std::optional<std::string_view>> get(std::string_view key) const override { return entries_.top().get(key); }
-  Result<void> range(std::string_view first, std::string_view last, const Visitor& visit) const override { return entries_.top().range(first, last, visit); }
+  Result<void> range(std::string_view first, std::string_view last, const Visitor& visit) const override {
+    return entries_.top().range(first, last, visit);
+  }
   Result<std::optional<std::pair<std::string, std::string_view>>> last_in(std::string_view first, std::string_view last) const override {
     return entries_.top().last_in(first, last);
   }
@@ -191,6 +193,7 @@ class LmdbEngine final : public Engine {
 
   Result<void> writable() const override {
     RELAIS_TRY_VOID(committer_->state());
+    if (auto index = checkpointer_->state(); !index && index.error().code == "READ_ONLY") return index;
     return committer_->room(true);
   }
 
@@ -199,7 +202,11 @@ class LmdbEngine final : public Engine {
       log::event(log::Level::debug, "storage.stats_behind", {{"detail", flushed.error().detail}});
     RELAIS_TRY(const auto all, accounts());
     RELAIS_TRY(const auto txn, index_->read());
-    EngineStats stats{.accounts = all.size(), .keys = txn.entry_count(), .blobs = txn.blob_count(), .index_octets = index_->octets(), .free_octets = space_.free()};
+    EngineStats stats{.accounts = all.size(),
+                      .keys = txn.entry_count(),
+                      .blobs = txn.blob_count(),
+                      .index_octets = index_->octets(),
+                      .free_octets = space_.free()};
     for (const auto& [segment, row] : segments_.all()) {
       stats.live_octets += row.live;
       stats.dead_octets += row.dead();
@@ -222,10 +229,12 @@ class LmdbEngine final : public Engine {
   }
 
  private:
-  LmdbEngine(LmdbOptions options, LockFile lock) : options_(std::move(options)), space_(options_.path, options_.min_free), lock_(std::move(lock)) {}
+  LmdbEngine(LmdbOptions options, LockFile lock)
+      : options_(std::move(options)), space_(options_.path, options_.min_free), lock_(std::move(lock)) {}
 
   Result<void> recover();
-  Result<void> replay(Journal& journal);
+  Result<std::optional<JournalRow>> journal_row() const;
+  Result<void> replay(Journal& journal, const JournalRow& after);
   Result<void> load_segments();
   Result<std::uint64_t> next_blob() const;
   Result<void> remove_unknown_files();
@@ -319,18 +328,19 @@ Result<void> LmdbEngine::recover() {
   RELAIS_TRY(index_, Index::open(options_.path / "index", options_.map_size, options_.max_readers));
   RELAIS_TRY_VOID(sync_path(options_.path / "index"));
   folder_ = std::make_unique<SegmentFolder>(options_.path / "segments", index_->shard(), options_.max_open_segments);
-  RELAIS_TRY(auto journal, Journal::open(options_.path / "journal", index_->shard(), options_.faults.get()));
+  RELAIS_TRY(const auto indexed, journal_row());
+  RELAIS_TRY(auto journal, Journal::open(options_.path / "journal", index_->shard(), !indexed, options_.faults.get()));
   RELAIS_TRY_VOID(sync_path(options_.path / "journal"));
   checkpointer_ = std::make_unique<Checkpointer>(*index_, tables_, space_, options_.faults.get(), name);
-  RELAIS_TRY_VOID(replay(journal));
-  RELAIS_TRY_VOID(load_segments());
+  RELAIS_TRY_VOID(replay(journal, indexed.value_or(JournalRow{})));
   RELAIS_TRY_VOID(remove_unknown_files());
   RELAIS_TRY(const auto first_blob, next_blob());
 
   const auto rows = segments_.all();
   for (const auto& [segment, row] : rows)
     if (const auto size = folder_->file_size(segment); !size || *size < row.length)
-      log::event(log::Level::error, "storage.segment_damaged", {{"shard", name}, {"segment", segment}, {"octets", size.value_or(0)}, {"acknowledged", row.length}});
+      log::event(log::Level::error, "storage.segment_damaged",
+                 {{"shard", name}, {"segment", segment}, {"octets", size.value_or(0)}, {"acknowledged", row.length}});
   std::uint32_t segment = 0;
   std::uint64_t length = 0;
   if (!rows.empty()) {
@@ -346,54 +356,61 @@ Result<void> LmdbEngine::recover() {
                                  .max_group = options_.max_group,
                                  .max_group_octets = options_.max_group_octets,
                                  .journal_size = options_.journal_size};
-  const Committer::Parts parts{
-      .index = *index_, .tables = tables_, .segments = segments_, .checkpointer = *checkpointer_, .space = space_, .faults = options_.faults.get()};
+  const Committer::Parts parts{.index = *index_,
+                               .tables = tables_,
+                               .segments = segments_,
+                               .checkpointer = *checkpointer_,
+                               .space = space_,
+                               .faults = options_.faults.get()};
   committer_ = std::make_unique<Committer>(parts, std::move(writer), std::move(journal), limits, first_blob, name);
   return {};
 }
 
+Result<std::optional<JournalRow>> LmdbEngine::journal_row() const {
+  RELAIS_TRY(const auto txn, index_->read());
+  RELAIS_TRY(const auto stored, txn.rows(RowPrefix(RowKind::meta)).get(kJournalKey));
+  if (!stored) return std::nullopt;
+  return decode_journal_row(*stored);
+}
+
 /// Rows that only the journal has go to the tables in memory, octets to where they belong. The tables end up as they were before the crash:
-/// of two epochs the older one is sealed.
-Result<void> LmdbEngine::replay(Journal& journal) {
-  JournalRow row;
-  {
-    RELAIS_TRY(const auto txn, index_->read());
-    RELAIS_TRY(const auto stored, txn.rows(RowPrefix(RowKind::meta)).get(kJournalKey));
-    if (stored) {
-      RELAIS_TRY(row, decode_journal_row(*stored));
-    }
-  }
+/// of two epochs the older one is sealed, and written to the index once the octets that its rows name are on disk.
+Result<void> LmdbEngine::replay(Journal& journal, const JournalRow& after) {
   std::set<std::uint32_t> restored;
-  const auto sync = [this, &restored]() -> Result<void> {
-    for (const auto segment : restored) RELAIS_TRY_VOID(folder_->sync(segment));
-    restored.clear();
-    return {};
-  };
-  tables_.publish(row.version);
-  auto epoch = row.epoch;
+  std::map<std::uint32_t, Error> without_room;  // segments
+  std::optional<Checkpointer::Job> sealed;
+  tables_.publish(after.version);
+  auto epoch = after.epoch;
   std::uint64_t groups = 0;
-  RELAIS_TRY_VOID(journal.replay(row, [&](const Journal::Record& record) -> Result<void> {
-    if (record.header.epoch != epoch && !tables_.active()->empty()) {
-      RELAIS_TRY_VOID(sync());
-      checkpointer_->start({.table = tables_.seal(), .segment = nullptr, .journal = {.epoch = record.header.epoch, .version = tables_.version()}});
-    }
+  RELAIS_TRY_VOID(journal.replay(after, [&](const Journal::Record& record) -> Result<void> {
+    if (record.header.epoch != epoch && !tables_.active()->empty())
+      sealed.emplace(Checkpointer::Job{
+          .table = tables_.seal(), .segment = nullptr, .journal = {.epoch = record.header.epoch, .version = tables_.version()}});
     epoch = record.header.epoch;
     const auto active = tables_.active();
-    const JournalVisitor visitor{
-        .row = [&](RowKind kind, std::string_view key, std::optional<std::string_view> stored) -> Result<void> {
-          active->add(static_cast<char>(kind) + std::string(key), record.header.version, stored);
-          return {};
-        },
-        .octets = [&](std::uint32_t segment, std::uint64_t offset, std::string_view octets) -> Result<void> {
-          restored.insert(segment);
-          return folder_->restore(segment, offset, octets);
-        }};
+    const JournalVisitor visitor{.row = [&](RowKind kind, std::string_view key, std::optional<std::string_view> stored) -> Result<void> {
+                                   active->add(static_cast<char>(kind) + std::string(key), record.header.version, stored);
+                                   return {};
+                                 },
+                                 .octets = [&](std::uint32_t segment, std::uint64_t offset, std::string_view octets) -> Result<void> {
+                                   restored.insert(segment);
+                                   auto put = folder_->restore(segment, offset, octets, options_.faults.get());
+                                   if (put || put.error().code != "STORAGE_FULL") return put;
+                                   without_room.emplace(segment, std::move(put).error());
+                                   return {};
+                                 }};
     RELAIS_TRY_VOID(walk_journal_record(record.rows, record.octets, visitor));
     tables_.publish(record.header.version);
     ++groups;
     return {};
   }));
-  RELAIS_TRY_VOID(sync());
+  RELAIS_TRY_VOID(load_segments());
+  for (const auto& [segment, error] : without_room)
+    if (segments_.row(segment))
+      return std::unexpected(error);  // else compaction had emptied and removed it, maybe because the disk was full
+  for (const auto segment : restored)
+    if (segments_.row(segment)) RELAIS_TRY_VOID(folder_->sync(segment, options_.faults.get()));
+  if (sealed) checkpointer_->start(std::move(*sealed));
   if (groups != 0)
     log::event(log::Level::info, "storage.journal_replayed", {{"shard", options_.path.filename().string()}, {"groups", groups}});
   return {};
@@ -405,8 +422,10 @@ Result<void> LmdbEngine::load_segments() {
   Result<void> decoded;
   RELAIS_TRY_VOID(rows.top().range({}, kBeyondKeys, [&](const KeyValue& entry) {
     const auto row = decode_segment_row(entry.value);
-    if (row) segments_.set(Decoder(entry.key).u32(), *row);
-    else decoded = fail(row.error());
+    if (row)
+      segments_.set(Decoder(entry.key).u32(), *row);
+    else
+      decoded = fail(row.error());
     return row.has_value();
   }));
   return decoded;

@@ -7,12 +7,14 @@
 #include <gtest/gtest.h>
 
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <array>
 #include <atomic>
-#include <csignal>
 #include <cerrno>
+#include <csignal>
 #include <fstream>
+#include <future>
 #include <map>
 #include <random>
 #include <thread>
@@ -49,6 +51,21 @@ class Faults final : public FaultInjector {
   std::array<Fault, 6> faults_;
 };
 
+/// Holds the index's commit up until it is let go.
+class SlowIndex final : public FaultInjector {
+ public:
+  int fail_at(FaultPoint point) override {
+    if (point == FaultPoint::index_commit) {
+      begun.store(true);
+      begun.notify_all();
+      go_on.wait(false);
+    }
+    return 0;
+  }
+  std::atomic<bool> begun{false};
+  std::atomic<bool> go_on{false};
+};
+
 class LmdbEngineTest : public ::testing::Test {
  protected:
   LmdbOptions options() {
@@ -78,7 +95,9 @@ class LmdbEngineTest : public ::testing::Test {
   }
   Result<void> transact(TxnBody body) { return wait(engine->transact(kAnn, {}, std::move(body))); }
   std::vector<std::string> problems() { return engine->check().value().problems; }
-  std::filesystem::path segment(unsigned number) const { return folder.path() / "shard/segments" / ("0000000" + std::to_string(number) + ".seg"); }
+  std::filesystem::path segment(unsigned number) const {
+    return folder.path() / "shard/segments" / ("0000000" + std::to_string(number) + ".seg");
+  }
   std::filesystem::path journal(unsigned number) const { return folder.path() / "shard/journal" / (std::to_string(number) + ".jnl"); }
   static void damage(const std::filesystem::path& file, std::uint64_t offset, std::string_view octets) {
     std::fstream out(file, std::ios::in | std::ios::out | std::ios::binary);
@@ -178,8 +197,8 @@ TEST_F(LmdbEngineTest, UnacknowledgedTailsAreCutOff) {
   const auto kept = store(*engine, kAnn, {blob(text(9'000, 1))}).value()[0];
   const auto size = std::filesystem::file_size(segment(1));
   crash();
-  std::ofstream(segment(1), std::ios::app) << text(5'000, 9);                    // a group that was written, not acknowledged
-  std::ofstream(segment(2)) << "";                                              // a segment that was being made
+  std::ofstream(segment(1), std::ios::app) << text(5'000, 9);  // a group that was written, not acknowledged
+  std::ofstream(segment(2)) << "";                             // a segment that was being made
   const auto torn = std::filesystem::file_size(journal(1));
   damage(journal(1), (torn + 4095) / 4096 * 4096, std::string("RJnl\1\0\0\0", 8));  // a record that was being written
   open();
@@ -216,10 +235,12 @@ TEST_F(LmdbEngineTest, TheJournalRestoresSegments) {
 
 TEST_F(LmdbEngineTest, EveryPrefixOfTheJournalIsAGroupOrNot) {
   open();
-  for (int i = 1; i <= 8; ++i) ASSERT_TRUE(wait(engine->transact(kAnn, {blob(text(2'000, static_cast<unsigned>(i)))}, [i](Txn& txn, std::span<const BlobId> ids) -> Result<void> {
-    RELAIS_TRY_VOID(txn.put("count", std::to_string(i)));
-    return txn.put("m" + std::to_string(i), std::to_string(static_cast<std::uint64_t>(ids[0])));
-  })));
+  for (int i = 1; i <= 8; ++i)
+    ASSERT_TRUE(wait(
+        engine->transact(kAnn, {blob(text(2'000, static_cast<unsigned>(i)))}, [i](Txn& txn, std::span<const BlobId> ids) -> Result<void> {
+          RELAIS_TRY_VOID(txn.put("count", std::to_string(i)));
+          return txn.put("m" + std::to_string(i), std::to_string(static_cast<std::uint64_t>(ids[0])));
+        })));
   crash();
   const auto shard = folder.path() / "shard";
   const auto kept = folder.path() / "kept";
@@ -281,7 +302,132 @@ TEST_F(LmdbEngineTest, SegmentsOfAnotherShardAreRefused) {
   EXPECT_TRUE(std::filesystem::exists(segment(5)));
 }
 
+// The journal must not write into another shard's segment either.
+TEST_F(LmdbEngineTest, TheJournalLeavesSegmentsOfAnotherShardAlone) {
+  open();
+  ASSERT_TRUE(store(*engine, kAnn, {blob("of the other one")}));
+  engine.reset();
+  const auto other = folder.path() / "other.seg";
+  std::filesystem::rename(segment(1), other);
+  std::filesystem::remove_all(folder.path() / "shard");
+  open();
+  ASSERT_TRUE(store(*engine, kAnn, {blob(text(3'000, 1))}));
+  crash();
+  std::filesystem::remove(segment(1));
+  std::filesystem::copy_file(other, segment(1));
+  const auto opened = open_lmdb_engine(options());
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().fault, Fault::corrupt);
+  const auto octets = [](const std::filesystem::path& file) {
+    std::ifstream in(file, std::ios::binary);
+    return std::string((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  };
+  EXPECT_EQ(octets(segment(1)), octets(other));
+}
+
+TEST_F(LmdbEngineTest, AMissingJournalIsNotTakenForAnEmptyOne) {
+  open();
+  ASSERT_TRUE(transact(put("a", "1")));
+  engine.reset();
+  open();
+  ASSERT_TRUE(transact(put("a", "2")));
+  crash();
+  std::filesystem::remove(journal(0));
+  for (int again = 0; again < 2; ++again) {
+    const auto opened = open_lmdb_engine(options());
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.error().fault, Fault::corrupt);
+  }
+}
+
+// An index of a backup, or one that the disk had not written when it said so, would make newer mail look like what a crash left.
+TEST_F(LmdbEngineTest, AnIndexOlderThanTheJournalIsRefused) {
+  segment_size = 1'000;
+  open();
+  ASSERT_TRUE(store(*engine, kAnn, {blob(text(9'000, 0))}));
+  engine.reset();
+  const auto old = folder.path() / "old";
+  std::filesystem::copy(folder.path() / "shard/index", old, std::filesystem::copy_options::recursive);
+  for (unsigned i = 1; i < 4; ++i) {
+    open();
+    ASSERT_TRUE(store(*engine, kAnn, {blob(text(9'000, i))}));
+    engine.reset();
+  }
+  std::filesystem::remove_all(folder.path() / "shard/index");
+  std::filesystem::rename(old, folder.path() / "shard/index");
+  const auto opened = open_lmdb_engine(options());
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().fault, Fault::corrupt);
+  EXPECT_TRUE(std::filesystem::exists(segment(4)));
+}
+
 // ---- failing and full disks
+
+// What compaction had emptied and removed need not be restored, and must not keep a shard with a full disk from opening.
+TEST_F(LmdbEngineTest, AFullDiskKeepsOnlyWhatIsNeededFromOpening) {
+  segment_size = 40'000;
+  open();
+  std::vector<BlobId> ids;
+  for (unsigned i = 0; i < 8; ++i) ids.push_back(store(*engine, kAnn, {blob(text(9'000, i))}).value()[0]);
+  for (unsigned i = 0; i < 7; ++i) ASSERT_TRUE(transact([&](Txn& txn, std::span<const BlobId>) { return txn.release_blob(ids[i]); }));
+  ASSERT_TRUE(wait(engine->compact(0)));
+  ASSERT_FALSE(std::filesystem::exists(segment(1)));
+  crash();
+  faults->arm(FaultPoint::segment_write, ENOSPC);  // the first that is restored
+  open();
+  EXPECT_TRUE(load(*engine, ids[7]) == text(9'000, 7));
+  EXPECT_FALSE(std::filesystem::exists(segment(1)));
+  const auto one = store(*engine, kAnn, {blob(text(9'000, 50))}).value()[0];
+  crash();
+  faults->arm(FaultPoint::segment_write, ENOSPC, 1'000);
+  const auto full = open_lmdb_engine(options());
+  ASSERT_FALSE(full);
+  EXPECT_EQ(full.error().code, "STORAGE_FULL");
+  faults->arm(FaultPoint::segment_write, 0, 0);
+  open();
+  EXPECT_TRUE(load(*engine, one) == text(9'000, 50));
+  EXPECT_EQ(problems(), std::vector<std::string>());
+}
+
+// The kernel tells a failed write-back once. A second sync would be called a success, and the index would name octets that are not on the
+// disk.
+TEST_F(LmdbEngineTest, AFailedSyncOfASegmentIsNotTriedAgainByTheCheckpoint) {
+  open();
+  const auto small = store(*engine, kAnn, {blob(text(9'000, 1))}).value()[0];
+  const auto size = std::filesystem::file_size(segment(1));
+  faults->arm(FaultPoint::segment_sync, EIO);
+  const auto one = text(1'000'000, 1);
+  EXPECT_EQ(store(*engine, kAnn, {blob(one), blob(one), blob(one), blob(one), blob(one), blob(one), blob(one)}).error().code, "READ_ONLY");
+  engine.reset();                                        // a clean end would write the index
+  std::filesystem::resize_file(segment(1), size - 500);  // what the kernel had dropped
+  open();
+  EXPECT_TRUE(load(*engine, small) == text(9'000, 1));
+  EXPECT_EQ(problems(), std::vector<std::string>());
+}
+
+TEST_F(LmdbEngineTest, StatsLetsOthersWriteWhileItWaitsForTheIndex) {
+  const auto slow = std::make_shared<SlowIndex>();
+  auto own = options();
+  own.faults = slow;
+  engine = open_lmdb_engine(own).value();
+  ASSERT_TRUE(transact(put("a", "1")));
+  auto first = std::async(std::launch::async, [this] { return engine->stats(); });
+  slow->begun.wait(false);
+  auto second = std::async(std::launch::async, [this] { return engine->stats(); });
+  for (int i = 0; i < 50; ++i) ASSERT_TRUE(transact(put("b", std::to_string(i))));
+  slow->go_on.store(true);
+  slow->go_on.notify_all();
+  EXPECT_TRUE(first.get());
+  EXPECT_TRUE(second.get());
+  EXPECT_EQ(engine->stats()->keys, 2U);
+}
+
+TEST_F(LmdbEngineTest, TheLockFileHasNoHoles) {
+  open();
+  struct stat status{};
+  ASSERT_EQ(::stat((folder.path() / "shard/index/lock.mdb").c_str(), &status), 0);
+  EXPECT_GE(status.st_blocks * 512, status.st_size);
+}
 
 TEST_F(LmdbEngineTest, AFullDiskRefusesAndRecovers) {
   for (const auto point : {FaultPoint::segment_create, FaultPoint::segment_write, FaultPoint::journal_write}) {
@@ -343,6 +489,7 @@ TEST_F(LmdbEngineTest, AnIndexThatFailsStopsWritesAndLosesNothing) {
   ASSERT_TRUE(transact(put("a", "1")));
   faults->arm(FaultPoint::index_commit, EIO);
   (void)engine->stats();  // asks for the index to be written
+  EXPECT_EQ(engine->writable().error().code, "READ_ONLY") << "also before anybody has tried";
   EXPECT_EQ(transact(put("a", "2")).error().code, "READ_ONLY");
   EXPECT_EQ(get(*engine, kAnn, "a"), "1");
   crash();
@@ -433,7 +580,9 @@ TEST_F(LmdbEngineTest, OneTooLargeBodyDoesNotTakeTheOthersWithIt) {
   faults->arm(FaultPoint::journal_write, ENOSPC, 1);
   asio::io_context loop;
   int done = 0;
-  for (int i = 0; i < 10; ++i) asio::co_spawn(loop, engine->transact(kAnn, {blob(text(500, 1))}, put("k" + std::to_string(i), "v")), [&done](std::exception_ptr, Result<void> r) { done += r.has_value(); });
+  for (int i = 0; i < 10; ++i)
+    asio::co_spawn(loop, engine->transact(kAnn, {blob(text(500, 1))}, put("k" + std::to_string(i), "v")),
+                   [&done](std::exception_ptr, Result<void> r) { done += r.has_value(); });
   loop.run();
   EXPECT_GE(done, 9) << "a group that fails is tried one by one";
   EXPECT_EQ(problems(), std::vector<std::string>());
@@ -510,8 +659,10 @@ TEST_F(LmdbEngineTest, CompactionReclaimsDeadOctets) {
   for (unsigned i = 0; i < 100; ++i) {
     const auto octets = text(9'000, i);
     const auto id = store(*engine, kAnn, {blob(octets)}).value()[0];
-    if (i % 4 == 0) live.emplace(id, octets);
-    else ASSERT_TRUE(transact([id](Txn& txn, std::span<const BlobId>) { return txn.release_blob(id); }));
+    if (i % 4 == 0)
+      live.emplace(id, octets);
+    else
+      ASSERT_TRUE(transact([id](Txn& txn, std::span<const BlobId>) { return txn.release_blob(id); }));
   }
   const auto before = engine->stats().value();
   EXPECT_GT(before.segments, 3U);

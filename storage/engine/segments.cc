@@ -44,11 +44,21 @@ Result<void> sync_folder(const std::filesystem::path& path) {
 
 SegmentFile::~SegmentFile() { ::close(fd_); }
 
+// The committer and the checkpointer may both want it. The kernel tells an error to the first who asks through this descriptor; whoever
+// comes next must hear of it too.
+Result<void> SegmentFile::sync(FaultInjector* faults) const {
+  const std::lock_guard lock(sync_mutex_);
+  if (sync_error_ == 0 && faults != nullptr) sync_error_ = faults->fail_at(FaultPoint::segment_sync);
+  if (sync_error_ == 0 && ::fdatasync(fd_) != 0) sync_error_ = errno;
+  if (sync_error_ != 0) return fail(read_only(disk_error("fdatasync segment " + std::to_string(number_), sync_error_).detail));
+  return {};
+}
+
 // ---- SegmentFolder
 
 SegmentFolder::SegmentFolder(std::filesystem::path path, const ShardUuid& shard, std::uint32_t max_open)
     : path_(std::move(path)), shard_(shard), max_open_(std::max(max_open, 4U)) {
-  struct statfs fs {};
+  struct statfs fs{};
   if (::statfs(path_.c_str(), &fs) == 0) in_memory_ = fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC;
 }
 
@@ -73,7 +83,8 @@ std::shared_ptr<const SegmentFile> SegmentFolder::keep(int fd, std::uint32_t num
   if (!inserted) return place->second;  // another thread was quicker
   fresh->used_.store(clock_.fetch_add(1, std::memory_order_relaxed), std::memory_order_relaxed);
   if (open_.size() > max_open_) {
-    const auto oldest = std::ranges::min_element(open_, {}, [](const auto& entry) { return entry.second->used_.load(std::memory_order_relaxed); });
+    const auto oldest =
+        std::ranges::min_element(open_, {}, [](const auto& entry) { return entry.second->used_.load(std::memory_order_relaxed); });
     if (oldest->first != number) open_.erase(oldest);
   }
   return fresh;
@@ -97,9 +108,18 @@ Result<std::shared_ptr<const SegmentFile>> SegmentFolder::open(std::uint32_t num
   const auto header = decode_file_header({octets.data(), static_cast<std::size_t>(got)});
   if (!header || header->segment != number || header->shard != shard_) {
     ::close(fd);
-    return fail(damaged("segment " + std::to_string(number) + ": " + (header ? "belongs to another shard or place" : header.error().detail)));
+    return fail(
+        damaged("segment " + std::to_string(number) + ": " + (header ? "belongs to another shard or place" : header.error().detail)));
   }
-  return keep(fd, number);
+  auto kept = keep(fd, number);
+  // Compaction may have removed it since it was opened: then nobody must find it here, or its space would stay in use.
+  if (struct stat status{}; ::fstat(kept->fd(), &status) == 0 && status.st_nlink == 0) forget(number);
+  return kept;
+}
+
+void SegmentFolder::forget(std::uint32_t number) const {
+  const std::lock_guard lock(mutex_);
+  open_.erase(number);
 }
 
 Result<std::shared_ptr<const SegmentFile>> SegmentFolder::create(std::uint32_t number, FaultInjector* faults) {
@@ -118,11 +138,15 @@ Result<std::shared_ptr<const SegmentFile>> SegmentFolder::create(std::uint32_t n
     ::unlink(name.c_str());
     return fail(write_error("write " + name.string(), error));
   }
-  if (auto synced = sync_folder(path_); !synced) {
+  // The header is on disk before the first row can name the file: a segment that compaction has just begun may stay empty for long.
+  auto synced =
+      ::fdatasync(fd) == 0 ? sync_folder(path_) : Result<void>(fail(read_only(disk_error("fdatasync " + name.string(), errno).detail)));
+  if (!synced) {
     ::close(fd);
     ::unlink(name.c_str());
     return fail(std::move(synced).error());
   }
+  forget(number);  // of an earlier file of this name that was given up
   return keep(fd, number);
 }
 
@@ -132,22 +156,32 @@ Result<std::shared_ptr<const SegmentFile>> SegmentFolder::open_for_append(std::u
   const int fd = ::open(name.c_str(), O_RDWR | O_CLOEXEC);
   if (fd < 0) return fail(disk_error("open " + name.string(), errno));
   auto out = std::make_shared<const SegmentFile>(fd, number);
-  struct stat status {};
+  struct stat status{};
   if (::fstat(fd, &status) != 0) return fail(disk_error("stat " + name.string(), errno));
   const auto size = static_cast<std::uint64_t>(status.st_size);
   if (size < length) return fail(damaged("segment " + std::to_string(number) + " is shorter than what was acknowledged"));
-  if (size > length && (::ftruncate(fd, static_cast<off_t>(length)) != 0 || ::fsync(fd) != 0)) return fail(disk_error("cut " + name.string(), errno));
+  if (size > length && (::ftruncate(fd, static_cast<off_t>(length)) != 0 || ::fsync(fd) != 0))
+    return fail(disk_error("cut " + name.string(), errno));
   return out;
 }
 
-Result<void> SegmentFolder::restore(std::uint32_t number, std::uint64_t offset, std::string_view octets) {
+Result<void> SegmentFolder::restore(std::uint32_t number, std::uint64_t offset, std::string_view record, FaultInjector* faults) {
   const auto name = file(number);
+  if (const int error = faults != nullptr ? faults->fail_at(FaultPoint::segment_write) : 0; error != 0)
+    return fail(write_error("write " + name.string(), error));
   const int fd = ::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) return fail(write_error("open " + name.string(), errno));
   const SegmentFile closes(fd, number);
+  const auto expected = encode_file_header({.segment = number, .shard = shard_});
+  std::array<char, kFileHeaderSize> octets{};
+  const auto got = ::pread(fd, octets.data(), octets.size(), 0);
+  if (got < 0) return fail(disk_error("read " + name.string(), errno));
+  const std::string_view there(octets.data(), static_cast<std::size_t>(got));
+  if (const auto header = decode_file_header(there); header && there != expected)
+    return fail(damaged("segment " + std::to_string(number) + " belongs to another shard or place"));
+  // Written even where the same octets are read: after a failed sync they may be in memory alone, and what is not written anew the kernel
+  // does not write to the disk any more.
   const auto put = [fd, &name](std::uint64_t at, std::string_view part) -> Result<void> {
-    std::string there(part.size(), '\0');
-    if (::pread(fd, there.data(), there.size(), static_cast<off_t>(at)) == static_cast<ssize_t>(part.size()) && there == part) return {};
     while (!part.empty()) {
       const auto wrote = ::pwrite(fd, part.data(), part.size(), static_cast<off_t>(at));
       if (wrote < 0 && errno == EINTR) continue;
@@ -157,26 +191,23 @@ Result<void> SegmentFolder::restore(std::uint32_t number, std::uint64_t offset, 
     }
     return {};
   };
-  RELAIS_TRY_VOID(put(0, encode_file_header({.segment = number, .shard = shard_})));
-  return put(offset, octets);
+  if (there != expected) RELAIS_TRY_VOID(put(0, expected));
+  return put(offset, record);
 }
 
-Result<void> SegmentFolder::sync(std::uint32_t number) {
+Result<void> SegmentFolder::sync(std::uint32_t number, FaultInjector* faults) {
   const auto name = file(number);
   const int fd = ::open(name.c_str(), O_RDWR | O_CLOEXEC);
   if (fd < 0) return fail(disk_error("open " + name.string(), errno));
   const SegmentFile closes(fd, number);
-  RELAIS_TRY_VOID(sync_segment(closes, nullptr));
+  RELAIS_TRY_VOID(closes.sync(faults));
   return sync_folder(path_);
 }
 
 Result<void> SegmentFolder::remove(std::uint32_t number) {
-  {
-    const std::lock_guard lock(mutex_);
-    open_.erase(number);
-  }
   const auto name = file(number);
   if (::unlink(name.c_str()) != 0 && errno != ENOENT) return fail(disk_error("unlink " + name.string(), errno));
+  forget(number);
   return sync_folder(path_);
 }
 
@@ -209,14 +240,15 @@ Result<bool> SegmentFolder::belongs_here(std::uint32_t number) const {
 }
 
 std::optional<std::uint64_t> SegmentFolder::file_size(std::uint32_t number) const {
-  struct stat status {};
+  struct stat status{};
   if (::stat(file(number).c_str(), &status) != 0) return std::nullopt;
   return static_cast<std::uint64_t>(status.st_size);
 }
 
 // ---- SegmentWriter
 
-SegmentWriter::SegmentWriter(SegmentFolder& folder, std::uint64_t segment_size, std::uint32_t segment, std::uint64_t length, FaultInjector* faults)
+SegmentWriter::SegmentWriter(SegmentFolder& folder, std::uint64_t segment_size, std::uint32_t segment, std::uint64_t length,
+                             FaultInjector* faults)
     : folder_(folder), segment_size_(segment_size), faults_(faults), segment_(segment), length_(length) {}
 
 void SegmentWriter::begin() {
@@ -286,7 +318,7 @@ Result<void> SegmentWriter::flush() {
 
 Result<void> SegmentWriter::sync() {
   RELAIS_TRY_VOID(flush());
-  return sync_segment(*file_, faults_);
+  return file_->sync(faults_);
 }
 
 void SegmentWriter::rewind() {
@@ -304,14 +336,6 @@ void SegmentWriter::rewind() {
     log::event(log::Level::warning, "storage.segment_stays", {{"segment", segment_}, {"detail", disk_error("ftruncate", errno).detail}});
   }
   length_ = mark_length_;
-}
-
-Result<void> sync_segment(const SegmentFile& file, FaultInjector* faults) {
-  int error = faults != nullptr ? faults->fail_at(FaultPoint::segment_sync) : 0;
-  if (error == 0 && ::fdatasync(file.fd()) != 0) error = errno;
-  // Never tried again: the kernel may have dropped the pages and would call the next one a success.
-  if (error != 0) return fail(read_only(disk_error("fdatasync segment " + std::to_string(file.number()), error).detail));
-  return {};
 }
 
 }  // namespace relais::storage

@@ -21,7 +21,7 @@
 
 namespace relais::storage {
 
-/// An open file, closed with its last owner: readers of a segment that compaction removes meanwhile can finish.
+/// An open file, closed with its last owner: readers of a segment that compaction removes meanwhile can finish. Threads: any.
 class SegmentFile {
  public:
   SegmentFile(int fd, std::uint32_t number) noexcept : fd_(fd), number_(number) {}
@@ -30,11 +30,17 @@ class SegmentFile {
   SegmentFile& operator=(const SegmentFile&) = delete;
   int fd() const noexcept { return fd_; }
   std::uint32_t number() const noexcept { return number_; }
+  /// fdatasync. Blocks. @return READ_ONLY where it fails, or ever failed before: a failure is told to one caller only, and the kernel may
+  /// have
+  ///         dropped the pages and would call the next try a success
+  Result<void> sync(FaultInjector* faults) const;
 
  private:
   friend class SegmentFolder;
   const int fd_;
   const std::uint32_t number_;
+  mutable std::mutex sync_mutex_;
+  mutable int sync_error_ = 0;                  // guarded by sync_mutex_
   mutable std::atomic<std::uint64_t> used_{0};  // when it was last asked for, in look-ups
 };
 
@@ -49,14 +55,15 @@ class SegmentFolder {
   std::shared_ptr<const SegmentFile> opened(std::uint32_t number) const;
   /// Opens where needed and verifies the file header. Blocks. @return Fault::corrupt where it is missing or another's
   Result<std::shared_ptr<const SegmentFile>> open(std::uint32_t number) const;
-  /// Makes an empty one with its header, not yet synced, for appending; the folder is synced. Blocks.
+  /// Makes an empty one with its header, for appending; both file and folder are synced. Blocks.
   Result<std::shared_ptr<const SegmentFile>> create(std::uint32_t number, FaultInjector* faults);
   /// Opens for appending at `length`, cutting off what lies beyond. Blocks.
   Result<std::shared_ptr<const SegmentFile>> open_for_append(std::uint32_t number, std::uint64_t length);
-  /// Makes sure that octets which a journal holds are where they belong, making the file where it is missing. Blocks; not synced.
-  Result<void> restore(std::uint32_t number, std::uint64_t offset, std::string_view octets);
+  /// Writes octets that a journal holds to where they belong, making the file where it is missing. Blocks; not synced.
+  /// @return STORAGE_FULL; READ_ONLY where it fails otherwise; Fault::corrupt, and nothing written, where the file is another shard's
+  Result<void> restore(std::uint32_t number, std::uint64_t offset, std::string_view record, FaultInjector* faults);
   /// Syncs the file and the folder. Blocks.
-  Result<void> sync(std::uint32_t number);
+  Result<void> sync(std::uint32_t number, FaultInjector* faults);
   /// Removes the file; those who have it open keep reading it. Blocks.
   Result<void> remove(std::uint32_t number);
   /// The numbers of all files here, ascending.
@@ -76,6 +83,7 @@ class SegmentFolder {
  private:
   std::filesystem::path file(std::uint32_t number) const;
   std::shared_ptr<const SegmentFile> keep(int fd, std::uint32_t number) const;
+  void forget(std::uint32_t number) const;
 
   const std::filesystem::path path_;
   const ShardUuid shard_;
@@ -89,8 +97,8 @@ class SegmentFolder {
 
 /// Appends records to the newest segment. One thread: the committer's.
 ///
-/// A group is: begin(), add() of every record, then flush() or sync(). Where anything fails, or the group is given up, rewind() puts the end
-/// back to where begin() found it: nothing that was acknowledged lies beyond.
+/// A group is: begin(), add() of every record, then flush() or sync(). Where anything fails, or the group is given up, rewind() puts the
+/// end back to where begin() found it: nothing that was acknowledged lies beyond.
 class SegmentWriter {
  public:
   /// @param segment,length  where the last acknowledged octet lies; no segment yet: 0, 0
@@ -130,8 +138,5 @@ class SegmentWriter {
   std::uint64_t mark_length_ = 0;
   std::vector<std::pair<std::uint32_t, std::uint64_t>> touched_;
 };
-
-/// fdatasync of a segment. @return READ_ONLY where it fails: never tried again
-Result<void> sync_segment(const SegmentFile& file, FaultInjector* faults);
 
 }  // namespace relais::storage
