@@ -11,13 +11,13 @@
 
 #include <CLI/CLI.hpp>
 
+#include <unistd.h>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <functional>
 #include <iostream>
 #include <sstream>
-#include <unistd.h>
 
 namespace relais::admin {
 namespace {
@@ -110,7 +110,8 @@ class CommandLine {
  public:
   explicit CommandLine(Invocation& invocation) : invocation_(invocation) {
     app_.require_subcommand(0, 1);
-    app_.footer("relais help COMMAND tells more of each. Exit codes: 0 done, 1 refused, 2 wrong usage, 3 not available now, 4 data damaged.");
+    app_.footer(
+        "relais help COMMAND tells more of each. Exit codes: 0 done, 1 refused, 2 wrong usage, 3 not available now, 4 data damaged.");
     app_.set_help_flag("-h,--help", "this help");
     add_platform();
     add_domain();
@@ -142,7 +143,9 @@ class CommandLine {
   }
   void json_flag(CLI::App* app) { app->add_flag("--json", invocation_.as_json, "print JSON"); }
   void argument(CLI::App* app, const std::string& key, const std::string& shown, const std::string& text) {
-    app->add_option_function<std::string>(shown, [this, key](const std::string& value) { invocation_.command.request[key] = value; }, text)->required();
+    app->add_option_function<std::string>(
+           shown, [this, key](const std::string& value) { invocation_.command.request[key] = value; }, text)
+        ->required();
   }
   void text_option(CLI::App* app, const std::string& key, const std::string& shown, const std::string& text) {
     app->add_option_function<std::string>(shown, [this, key](const std::string& value) { invocation_.command.request[key] = value; }, text);
@@ -152,8 +155,10 @@ class CommandLine {
     if (required) flag->required();
   }
   CLI::Option* quota(CLI::App* app, const std::string& shown) {
-    return app->add_option_function<std::uint64_t>(shown, [this](std::uint64_t octets) { invocation_.command.request["quota_octets"] = octets; },
-                                                   "most octets of mail, such as 2GB; 0: no limit")
+    return app
+        ->add_option_function<std::uint64_t>(
+            shown, [this](std::uint64_t octets) { invocation_.command.request["quota_octets"] = octets; },
+            "most octets of mail, such as 2GB; 0: no limit")
         ->transform(CLI::AsSizeValue(false));
   }
 
@@ -162,9 +167,11 @@ class CommandLine {
     init->add_option("DIR", invocation_.init.dir, "where; it must be empty or not exist")->required();
     init->add_option("--domain", invocation_.init.domain, "the first mail domain");
     init->add_option("--listen", invocation_.init.listen, "address to listen on (default: 0.0.0.0, with --base-port 127.0.0.1)");
-    init->add_option("--base-port", invocation_.init.base_port, "listen on N + the usual port (25 465 587 24 110 995 143 993; admin HTTP 80)")
+    init->add_option("--base-port", invocation_.init.base_port,
+                     "listen on N + the usual port (25 465 587 24 110 995 143 993; admin HTTP 80)")
         ->check(CLI::Range(1, 64'000));
-    init->add_option("--shards", invocation_.init.shards, "how many shards the storage has; by default one per processor, 2 to 16")->check(CLI::Range(1, 256));
+    init->add_option("--shards", invocation_.init.shards, "how many shards the storage has; by default one per processor, 2 to 16")
+        ->check(CLI::Range(1, 256));
     json_flag(init);
     init->callback([this] {
       invocation_.run = [](Invocation& invocation) {
@@ -227,8 +234,10 @@ class CommandLine {
     auto* storage = group("storage", "mail storage: check, compact, stats");
     operation(storage, "check", "verify every record, checksum and counter; exit code 4 where something is wrong");
     auto* compact = operation(storage, "compact", "give back the space of deleted messages; serving goes on meanwhile");
-    compact->add_option_function<double>("--dead-share", [this](double share) { invocation_.command.request["dead_share"] = share; },
-                                         "rewrite segments with more than this share of dead octets (default 0.25)")
+    compact
+        ->add_option_function<double>(
+            "--dead-share", [this](double share) { invocation_.command.request["dead_share"] = share; },
+            "rewrite segments with more than this share of dead octets (default 0.25)")
         ->check(CLI::Range(0.0, 1.0));
     operation(storage, "stats", "what each shard holds");
   }

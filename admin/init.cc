@@ -8,11 +8,11 @@
 
 #include <fmt/format.h>
 
+#include <unistd.h>
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <thread>
-#include <unistd.h>
 
 namespace relais::admin {
 namespace {
@@ -31,7 +31,8 @@ struct Port {
   const char* key;
   unsigned usual;
 };
-constexpr Port kPorts[] = {{"smtp", 25}, {"submissions", 465}, {"submission", 587}, {"lmtp", 24}, {"pop3", 110}, {"pop3s", 995}, {"imap", 143}, {"imaps", 993}};
+constexpr Port kPorts[] = {{"smtp", 25},  {"submissions", 465}, {"submission", 587}, {"lmtp", 24},
+                           {"pop3", 110}, {"pop3s", 995},       {"imap", 143},       {"imaps", 993}};
 
 std::string config_text(const InitOptions& options, const std::string& listen, const std::string& host) {
   std::string text = fmt::format(
@@ -40,7 +41,8 @@ std::string config_text(const InitOptions& options, const std::string& listen, c
       host, listen);
   for (const auto port : kPorts) text += fmt::format("{} = {}\n", port.key, options.base_port + port.usual);
   // Metrics and health are for the machine's own network: without a base port on loopback alone.
-  text += fmt::format("http_address = \"{}\"\nhttp = {}\n", options.base_port ? listen : "127.0.0.1", options.base_port ? options.base_port + 80 : 8080);
+  text += fmt::format("http_address = \"{}\"\nhttp = {}\n", options.base_port ? listen : "127.0.0.1",
+                      options.base_port ? options.base_port + 80 : 8080);
   // LMTP has no authentication: whoever reaches the port may deliver.
   text += fmt::format("lmtp_address = \"{}\"\n", options.base_port ? listen : "127.0.0.1");
   const auto shards = options.shards != 0 ? options.shards : std::clamp(std::thread::hardware_concurrency(), kFewestShards, kMostShards);
@@ -81,16 +83,18 @@ Result<nlohmann::json> make_platform(const InitOptions& options) {
   std::vector<std::string> names{host, "localhost", "127.0.0.1"};
   if (!domain.empty()) names.insert(names.begin() + 1, domain);
   RELAIS_TRY_VOID(make_self_signed_certificate(layout.certificate(), layout.key(), names));
-  RELAIS_TRY_VOID(write_file(layout.config(), config_text(InitOptions{options.dir, domain, options.listen, options.base_port, options.shards}, listen, host)));
+  RELAIS_TRY_VOID(write_file(
+      layout.config(), config_text(InitOptions{options.dir, domain, options.listen, options.base_port, options.shards}, listen, host)));
   if (!domain.empty()) {
     RELAIS_TRY(const auto added, carry_out(Command{.operation = "domain add", .request = {{"domain", domain}}, .dir = layout.root}));
   }
   const auto dir = layout.root.string();
-  return nlohmann::json{{"dir", dir},
-                        {"config", layout.config().string()},
-                        {"hostname", host},
-                        {"text", fmt::format("A platform is ready in {0}.\n  relais account add USER@{1} --password-stdin --dir {0}\n  relais serve {0}\n", dir,
-                                             domain.empty() ? "DOMAIN" : domain)}};
+  return nlohmann::json{
+      {"dir", dir},
+      {"config", layout.config().string()},
+      {"hostname", host},
+      {"text", fmt::format("A platform is ready in {0}.\n  relais account add USER@{1} --password-stdin --dir {0}\n  relais serve {0}\n",
+                           dir, domain.empty() ? "DOMAIN" : domain)}};
 }
 
 }  // namespace relais::admin

@@ -17,7 +17,8 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-net::asio::awaitable<void> start_by_address(net::SessionStarter local, net::SessionStarter remote, std::unique_ptr<net::Connection> connection) {
+net::asio::awaitable<void> start_by_address(net::SessionStarter local, net::SessionStarter remote,
+                                            std::unique_ptr<net::Connection> connection) {
   auto& starter = net::is_loopback(connection->endpoints().peer_address) ? local : remote;
   return starter(std::move(connection));
 }
@@ -45,7 +46,8 @@ Result<std::unique_ptr<Data>> Data::open(const Layout& layout, const config::Val
 Platform::Platform(Layout layout, config::Values settings)
     : layout_(std::move(layout)),
       settings_(std::move(settings)),
-      workers_(static_cast<unsigned>(settings_.integer("platform.workers")), static_cast<std::size_t>(settings_.integer("platform.worker_queue"))),
+      workers_(static_cast<unsigned>(settings_.integer("platform.workers")),
+               static_cast<std::size_t>(settings_.integer("platform.worker_queue"))),
       loops_(static_cast<unsigned>(settings_.integer("platform.threads"))) {}
 
 Platform::~Platform() = default;
@@ -68,7 +70,8 @@ Result<void> Platform::open() {
   auto& loop = loops_.at(0);
   RELAIS_TRY(control_, ControlServer::open(loop, layout_.socket(), *backend_));
   if (const auto port = settings_.integer("listen.http"); port != 0) {
-    RELAIS_TRY(http_, HttpServer::open(loop, settings_.text("listen.http_address"), static_cast<std::uint16_t>(port), [this] { return ready(); }));
+    RELAIS_TRY(http_,
+               HttpServer::open(loop, settings_.text("listen.http_address"), static_cast<std::uint16_t>(port), [this] { return ready(); }));
   }
   loops_.start();
   delivery_->start(loop);
@@ -95,7 +98,8 @@ Result<void> Platform::open_listeners() {
   const auto imap_starter = with_plaintext_policy(policy, [&](bool allowed) {
     auto options = imap_options(settings_);
     options.allow_plaintext = allowed;
-    return imap::session_starter(std::make_shared<imap::Server>(imap::Services{data_->directory.get(), data_->store.get(), tls_, &throttle_}, options));
+    return imap::session_starter(
+        std::make_shared<imap::Server>(imap::Services{data_->directory.get(), data_->store.get(), tls_, &throttle_}, options));
   });
   RELAIS_TRY_VOID(listen("imap", imap_starter, false, "* BYE too many connections\r\n"));
   RELAIS_TRY_VOID(listen("imaps", imap_starter, true, ""));
@@ -104,7 +108,8 @@ Result<void> Platform::open_listeners() {
   const auto pop_starter = with_plaintext_policy(policy, [&](bool allowed) {
     auto options = pop_options(settings_);
     options.allow_plaintext = allowed;
-    return pop::session_starter(std::make_shared<pop::Server>(pop::Services{data_->directory.get(), data_->store.get(), tls_, &throttle_, locks}, options));
+    return pop::session_starter(
+        std::make_shared<pop::Server>(pop::Services{data_->directory.get(), data_->store.get(), tls_, &throttle_, locks}, options));
   });
   RELAIS_TRY_VOID(listen("pop3", pop_starter, false, "-ERR [SYS/TEMP] too many connections\r\n"));
   return listen("pop3s", pop_starter, true, "");
@@ -139,7 +144,8 @@ std::string Platform::ready_line() const {
   std::string line = "ready";
   for (const auto& service : services_) {
     const bool v6 = service.address.find(':') != std::string::npos;
-    line += " " + service.name + "=" + (v6 ? "[" + service.address + "]" : service.address) + ":" + std::to_string(service.listener->port());
+    line +=
+        " " + service.name + "=" + (v6 ? "[" + service.address + "]" : service.address) + ":" + std::to_string(service.listener->port());
   }
   if (http_) line += " http=" + settings_.text("listen.http_address") + ":" + std::to_string(http_->port());
   return line;

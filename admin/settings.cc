@@ -16,24 +16,27 @@ Key port(std::string name, std::int64_t usual, std::string text) {
 }
 
 void add_platform(Schema& schema) {
-  schema.section("platform", "The process.",
-                 {text("hostname", "", "The name in greetings and trace fields. Empty: the machine's."),
-                  integer("threads", 0, 0, 1'024, "threads", "Event loops. 0: one per processor."),
-                  integer("workers", 0, 0, 1'024, "threads", "Workers for password hashes, large messages and slow disk reads. 0: one per processor."),
-                  integer("worker_queue", 4'096, 16, 1'000'000, "jobs", "Jobs that may wait for a worker; beyond it clients get a temporary failure."),
-                  duration("shutdown_limit", "30s", "0s", "1h", "How long a stop waits for what is in flight.")});
+  schema.section(
+      "platform", "The process.",
+      {text("hostname", "", "The name in greetings and trace fields. Empty: the machine's."),
+       integer("threads", 0, 0, 1'024, "threads", "Event loops. 0: one per processor."),
+       integer("workers", 0, 0, 1'024, "threads", "Workers for password hashes, large messages and slow disk reads. 0: one per processor."),
+       integer("worker_queue", 4'096, 16, 1'000'000, "jobs", "Jobs that may wait for a worker; beyond it clients get a temporary failure."),
+       duration("shutdown_limit", "30s", "0s", "1h", "How long a stop waits for what is in flight.")});
   schema.section("log", "Structured logs on standard error. Reloadable.",
                  {choice("level", "info", {"debug", "info", "warning", "error"}, "The least severe level that is written."),
                   choice("format", "logfmt", {"logfmt", "json"}, "One event a line.")});
   schema.section("listen", "Who listens where.",
-                 {text("address", "0.0.0.0", "Numeric address of the mail ports; \"::\" takes IPv4 too."), port("smtp", 25, "SMTP for other mail servers (MX)."),
-                  port("submission", 587, "Submission with STARTTLS."), port("submissions", 465, "Submission over TLS."),
+                 {text("address", "0.0.0.0", "Numeric address of the mail ports; \"::\" takes IPv4 too."),
+                  port("smtp", 25, "SMTP for other mail servers (MX)."), port("submission", 587, "Submission with STARTTLS."),
+                  port("submissions", 465, "Submission over TLS."),
                   text("lmtp_address", "127.0.0.1", "Numeric address of LMTP. Whoever reaches it may deliver."), port("lmtp", 24, "LMTP."),
                   port("imap", 143, "IMAP with STARTTLS."), port("imaps", 993, "IMAP over TLS."), port("pop3", 110, "POP3 with STLS."),
                   port("pop3s", 995, "POP3 over TLS."), text("http_address", "127.0.0.1", "Numeric address of metrics and health checks."),
                   port("http", 8'080, "Metrics and health checks."),
                   integer("max_connections", 100'000, 1, 10'000'000, "connections", "At one time, per port."),
-                  integer("max_per_address", 1'000, 1, 10'000'000, "connections", "At one time, per port, from one IPv4 address or IPv6 /64; this machine is not limited.")});
+                  integer("max_per_address", 1'000, 1, 10'000'000, "connections",
+                          "At one time, per port, from one IPv4 address or IPv6 /64; this machine is not limited.")});
   schema.section("tls", "TLS 1.2 and up. Certificates are read again on SIGHUP.",
                  {text("certificate", "tls/certificate.pem", "PEM file with the chain, used where the client names no other host."),
                   text("key", "tls/key.pem", "PEM file with its key.")});
@@ -48,13 +51,14 @@ void add_data(Schema& schema) {
                   size("segment_size", "256MB", "1MB", "4GB", "Size at which the next segment file begins."),
                   size("map_size", "1TB", "64MB", "64TB", "Address space for one shard's index: its upper limit, not memory."),
                   size("min_free", "64MB", "1MB", "1TB", "Free disk space below which new mail is refused.")});
-  schema.section("auth", "Logins.",
-                 {text("default_domain", "", "Domain of user names without one. Empty: none."),
-                  choice("plaintext", "loopback", {"never", "loopback", "always"}, "Passwords without TLS: never, only from this machine, or always."),
-                  text("tag_separator", "+", "Separates the user from a tag in addresses. Empty: no tags."),
-                  text("postmaster", "", "Gets mail for postmaster of every domain that has none itself."),
-                  duration("remember_logins", "5m", "0s", "1h", "How long a verified password is known without a slow hash."),
-                  boolean("upgrade_hashes", true, "Replace an imported hash by argon2id and SCRAM keys after a login.")});
+  schema.section(
+      "auth", "Logins.",
+      {text("default_domain", "", "Domain of user names without one. Empty: none."),
+       choice("plaintext", "loopback", {"never", "loopback", "always"}, "Passwords without TLS: never, only from this machine, or always."),
+       text("tag_separator", "+", "Separates the user from a tag in addresses. Empty: no tags."),
+       text("postmaster", "", "Gets mail for postmaster of every domain that has none itself."),
+       duration("remember_logins", "5m", "0s", "1h", "How long a verified password is known without a slow hash."),
+       boolean("upgrade_hashes", true, "Replace an imported hash by argon2id and SCRAM keys after a login.")});
 }
 
 void add_protocols(Schema& schema) {
@@ -64,7 +68,8 @@ void add_protocols(Schema& schema) {
                   integer("max_received", 50, 20, 1'000, "fields", "Received fields that mean a loop."),
                   duration("command_timeout", "5m", "10s", "1h", "For a command line (RFC 5321: 5 minutes)."),
                   duration("data_timeout", "3m", "10s", "1h", "Without an octet of a message (RFC 5321: 3 minutes)."),
-                  integer("client_messages_per_minute", 60'000, 0, 100'000'000, "messages", "From one address without login; this machine is not limited. 0: no limit."),
+                  integer("client_messages_per_minute", 60'000, 0, 100'000'000, "messages",
+                          "From one address without login; this machine is not limited. 0: no limit."),
                   integer("account_messages_per_minute", 600, 0, 100'000'000, "messages", "Submitted by one account. 0: no limit.")});
   schema.section("imap", "IMAP.",
                  {size("append_limit", "64MB", "64KB", "2GB", "Largest message of an APPEND."),
@@ -100,7 +105,8 @@ const Schema& settings_schema() {
 Result<Values> load_settings(const fs::path& dir) {
   const Layout layout(dir);
   std::error_code ignored;
-  if (!fs::exists(layout.config(), ignored)) return fail(Fault::refused, dir.string() + " holds no platform (no relais.toml); relais init makes one");
+  if (!fs::exists(layout.config(), ignored))
+    return fail(Fault::refused, dir.string() + " holds no platform (no relais.toml); relais init makes one");
   return load(settings_schema(), layout.config().string());
 }
 
@@ -109,7 +115,10 @@ std::string render_settings_reference() { return render_markdown(settings_schema
 
 log::Level log_level(const Values& settings) {
   const auto& level = settings.text("log.level");
-  return level == "debug" ? log::Level::debug : level == "info" ? log::Level::info : level == "warning" ? log::Level::warning : log::Level::error;
+  return level == "debug"     ? log::Level::debug
+         : level == "info"    ? log::Level::info
+         : level == "warning" ? log::Level::warning
+                              : log::Level::error;
 }
 
 log::Format log_format(const Values& settings) { return settings.text("log.format") == "json" ? log::Format::json : log::Format::logfmt; }

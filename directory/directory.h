@@ -20,14 +20,14 @@ using AccountNumber = std::uint64_t;
 struct Placement {
   enum class Kind : std::uint8_t { shard = 0, legacy = 1, moving = 2 };
   Kind kind = Kind::shard;
-  std::uint16_t shard = 0;       ///< for Kind::shard
-  std::string legacy;            ///< name of the legacy platform, for legacy and moving
+  std::uint16_t shard = 0;  ///< for Kind::shard
+  std::string legacy;       ///< name of the legacy platform, for legacy and moving
   std::uint64_t epoch = 1;
 };
 
 struct Account {
   AccountNumber number = 0;
-  std::string address;           ///< normalised: lower-case local part, lower-case A-label domain
+  std::string address;  ///< normalised: lower-case local part, lower-case A-label domain
   Placement placement;
   bool enabled = true;
   std::uint64_t quota_octets = 0;    ///< 0: none
@@ -39,15 +39,15 @@ struct Account {
 /// What a recipient address means.
 struct Recipient {
   enum class Kind : std::uint8_t {
-    accounts,     ///< local: deliver to each of `accounts`
-    unknown,      ///< our domain, no such user: 550 5.1.1
-    disabled,     ///< the account is disabled: 550 5.2.1
-    not_local,    ///< not our domain
+    accounts,   ///< local: deliver to each of `accounts`
+    unknown,    ///< our domain, no such user: 550 5.1.1
+    disabled,   ///< the account is disabled: 550 5.2.1
+    not_local,  ///< not our domain
   };
   Kind kind = Kind::not_local;
-  std::vector<Account> accounts;       ///< without duplicates; an alias may name several
-  std::vector<std::string> remote;     ///< alias targets outside our domains (refused until there is a queue)
-  std::string detail;                  ///< the "+tag" of the address, without '+'
+  std::vector<Account> accounts;    ///< without duplicates; an alias may name several
+  std::vector<std::string> remote;  ///< alias targets outside our domains (refused until there is a queue)
+  std::string detail;               ///< the "+tag" of the address, without '+'
 };
 
 /// A successful login.
@@ -57,16 +57,16 @@ struct Login {
 
 /// SCRAM-SHA-256 keys of an account (RFC 7677; RFC 5802 §3).
 struct ScramKeys {
-  std::uint64_t generation = 0; ///< of the credential: login_verified() refuses once the password has been changed
-  std::string salt;             ///< octets
+  std::uint64_t generation = 0;  ///< of the credential: login_verified() refuses once the password has been changed
+  std::string salt;              ///< octets
   std::uint32_t iterations = 0;
-  std::string stored_key;       ///< 32 octets
-  std::string server_key;       ///< 32 octets
+  std::string stored_key;  ///< 32 octets
+  std::string server_key;  ///< 32 octets
 };
 
 struct Domain {
-  std::string name;             ///< lower-case A-labels
-  std::string catch_all;        ///< address, or empty
+  std::string name;       ///< lower-case A-labels
+  std::string catch_all;  ///< address, or empty
 };
 
 struct Alias {
@@ -77,12 +77,12 @@ struct Alias {
 /// How a password came in with `account import`.
 struct ImportedAccount {
   std::string address;
-  std::string password_hash;    ///< "{SHA512-CRYPT}$6$…", "$6$…", "{PLAIN}…", …; empty: none (directory/password.h lists the schemes)
+  std::string password_hash;  ///< "{SHA512-CRYPT}$6$…", "$6$…", "{PLAIN}…", …; empty: none (directory/password.h lists the schemes)
   std::uint64_t quota_octets = 0;
 };
 
-/// The directory. Lookups are asynchronous (a backend may be remote), but complete at once with the lmdb backend; password checks run on the
-/// worker pool unless the verified-password cache knows the answer.
+/// The directory. Lookups are asynchronous (a backend may be remote), but complete at once with the lmdb backend; password checks run on
+/// the worker pool unless the verified-password cache knows the answer.
 ///
 /// Threads: any; coroutines resume on the caller's executor.
 /// Errors: Fault::temporary where the directory cannot be read (never guess then: refuse with the protocol's temporary failure);
@@ -93,9 +93,9 @@ class Directory {
   virtual ~Directory() = default;
 
   // ---- for sessions
-  /// Exact account, else alias (followed to its end), else the account or alias before the "+tag", else the domain's catch-all, else unknown.
-  /// Local parts are compared without regard to case. "postmaster", also without a domain (RFC 5321 §4.1.1.3), goes to the configured
-  /// postmaster where nothing else takes it. Aliases that lead too far (10 deep, 1,000 targets) are Fault::temporary.
+  /// Exact account, else alias (followed to its end), else the account or alias before the "+tag", else the domain's catch-all, else
+  /// unknown. Local parts are compared without regard to case. "postmaster", also without a domain (RFC 5321 §4.1.1.3), goes to the
+  /// configured postmaster where nothing else takes it. Aliases that lead too far (10 deep, 1,000 targets) are Fault::temporary.
   virtual net::Task<Recipient> resolve(std::string address) = 0;
   /// By normalised or raw address; nullopt where there is none.
   virtual net::Task<std::optional<Account>> find(std::string address) = 0;
@@ -117,12 +117,12 @@ class Directory {
 
   // ---- for admins; each change is durable when it returns and seen by the next lookup
   virtual net::Task<void> add_domain(std::string name) = 0;
-  virtual net::Task<void> remove_domain(std::string name) = 0;   ///< refused while it has accounts or aliases
+  virtual net::Task<void> remove_domain(std::string name) = 0;  ///< refused while it has accounts or aliases
   virtual net::Task<std::vector<Domain>> domains() = 0;
   /// Places it by rendezvous hashing over the shards. An empty password: none can log in.
   virtual net::Task<Account> add_account(std::string address, std::string password, std::uint64_t quota_octets) = 0;
   virtual net::Task<Account> import_account(ImportedAccount account) = 0;
-  virtual net::Task<std::vector<Account>> accounts(std::string domain) = 0;   ///< empty: all
+  virtual net::Task<std::vector<Account>> accounts(std::string domain) = 0;  ///< empty: all
   virtual net::Task<void> set_password(std::string address, std::string password) = 0;
   virtual net::Task<void> set_enabled(std::string address, bool enabled) = 0;
   virtual net::Task<void> set_quota(std::string address, std::uint64_t octets, std::uint64_t messages) = 0;

@@ -27,7 +27,8 @@ Error as_temporary(Error error) {
 
 class LmdbDirectory final : public Directory {
  public:
-  LmdbDirectory(net::WorkerPool& workers, std::unique_ptr<LmdbEnv> env, LmdbDirectoryOptions options, ResolveRules rules, std::string secret)
+  LmdbDirectory(net::WorkerPool& workers, std::unique_ptr<LmdbEnv> env, LmdbDirectoryOptions options, ResolveRules rules,
+                std::string secret)
       : workers_(workers),
         env_(std::move(env)),
         options_(std::move(options)),
@@ -44,8 +45,10 @@ class LmdbDirectory final : public Directory {
   net::Task<Recipient> resolve(std::string address) override {
     // RFC 5321 §4.1.1.3: "Postmaster" needs no domain.
     if (iequals(address, "postmaster")) {
-      if (!options_.default_domain.empty()) address.append("@").append(options_.default_domain);
-      else if (rules_.postmaster) address = rules_.postmaster->text();
+      if (!options_.default_domain.empty())
+        address.append("@").append(options_.default_domain);
+      else if (rules_.postmaster)
+        address = rules_.postmaster->text();
     }
     RELAIS_CO_TRY(const auto name, parse_name(address));
     co_return read([&](const Txn& txn) { return resolve_name(txn, rules_, name); });
@@ -122,7 +125,8 @@ class LmdbDirectory final : public Directory {
   // ---- for admins
   net::Task<void> add_domain(std::string name) override {
     RELAIS_CO_TRY(auto domain, message::to_ascii_domain(name));
-    co_return co_await change([domain = std::move(domain), now = options_.clock->seconds()](Txn& txn) { return directory::add_domain(txn, domain, now); });
+    co_return co_await change(
+        [domain = std::move(domain), now = options_.clock->seconds()](Txn& txn) { return directory::add_domain(txn, domain, now); });
   }
 
   net::Task<void> remove_domain(std::string name) override {
@@ -157,7 +161,9 @@ class LmdbDirectory final : public Directory {
       RELAIS_CO_TRY(auto imported, import_credential(account.password_hash));
       credential = std::move(imported);
     }
-    auto job = [this, name = std::move(name), credential = std::move(credential), quota = account.quota_octets] { return create(name, credential, quota); };
+    auto job = [this, name = std::move(name), credential = std::move(credential), quota = account.quota_octets] {
+      return create(name, credential, quota);
+    };
     co_return co_await workers_.run(std::move(job));
   }
 
@@ -194,7 +200,8 @@ class LmdbDirectory final : public Directory {
   }
 
   net::Task<void> set_placement(std::string address, Placement placement) override {
-    if (placement.kind == Placement::Kind::shard && placement.shard >= options_.shards) co_return fail(Fault::refused, "no such shard", "NONEXISTENT");
+    if (placement.kind == Placement::Kind::shard && placement.shard >= options_.shards)
+      co_return fail(Fault::refused, "no such shard", "NONEXISTENT");
     co_return co_await change_account(std::move(address), [placement = std::move(placement)](AccountRecord& record) {
       const auto epoch = record.account.placement.epoch + 1;
       record.account.placement = placement;
@@ -210,7 +217,8 @@ class LmdbDirectory final : public Directory {
   net::Task<void> add_alias(std::string address, std::vector<std::string> targets) override {
     RELAIS_CO_TRY(auto name, parse_alias_name(address));
     RELAIS_CO_TRY(auto checked, check_targets(targets));
-    co_return co_await change([name = std::move(name), checked = std::move(checked)](Txn& txn) { return directory::add_alias(txn, name, checked); });
+    co_return co_await change(
+        [name = std::move(name), checked = std::move(checked)](Txn& txn) { return directory::add_alias(txn, name, checked); });
   }
 
   net::Task<void> remove_alias(std::string address) override {
@@ -301,9 +309,12 @@ class LmdbDirectory final : public Directory {
   /// On the upgrader's thread.
   void upgrade_hash(const HashUpgrade& upgrade) {
     auto credential = new_credential(upgrade.password, options_.cost);
-    auto done = credential ? env_->write([&](Txn& txn) { return upgrade_credential(txn, upgrade.account, upgrade.generation, *credential); })
-                           : Result<void>(std::unexpected(credential.error()));
-    if (!done) log::event(log::Level::warning, "hash-upgrade-failed", {{"account", upgrade.account}, {"error", done.error().text}, {"detail", done.error().detail}});
+    auto done = credential
+                    ? env_->write([&](Txn& txn) { return upgrade_credential(txn, upgrade.account, upgrade.generation, *credential); })
+                    : Result<void>(std::unexpected(credential.error()));
+    if (!done)
+      log::event(log::Level::warning, "hash-upgrade-failed",
+                 {{"account", upgrade.account}, {"error", done.error().text}, {"detail", done.error().detail}});
   }
 
   net::WorkerPool& workers_;

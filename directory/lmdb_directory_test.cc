@@ -26,7 +26,9 @@ std::vector<std::string> addresses(const Result<Recipient>& found) {
 class DirectoryTest : public testing::Test {
  protected:
   void SetUp() override { ASSERT_TRUE(d.run(d->add_domain("Example.ORG"))); }
-  Account add(std::string address, std::string password = "secret") { return d.run(d->add_account(std::move(address), std::move(password), 0)).value(); }
+  Account add(std::string address, std::string password = "secret") {
+    return d.run(d->add_account(std::move(address), std::move(password), 0)).value();
+  }
   void alias(std::string address, std::vector<std::string> targets) {
     const auto done = d.run(d->add_alias(std::move(address), std::move(targets)));
     ASSERT_TRUE(done) << done.error().text;
@@ -183,9 +185,12 @@ TEST_F(DirectoryTest, PostmasterGoesToTheConfiguredOne) {
 }
 
 TEST_F(DirectoryTest, InternationalNamesMeetInOneSpelling) {
-  ASSERT_TRUE(d.run(d->add_domain("b\xc3\xbc" "cher.example")));
+  ASSERT_TRUE(
+      d.run(d->add_domain("b\xc3\xbc"
+                          "cher.example")));
   EXPECT_THAT(d.run(d->domains())->front().name, "example.org");
-  add("J\xc3\xb6rg@b\xc3\xbc" "cher.example");
+  add("J\xc3\xb6rg@b\xc3\xbc"
+      "cher.example");
   EXPECT_EQ(resolve("JO\xcc\x88RG@xn--bcher-kva.example")->kind, Recipient::Kind::accounts);
   EXPECT_TRUE(d.run(d->is_local_domain("XN--BCHER-KVA.example")).value());
 }

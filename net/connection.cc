@@ -11,7 +11,6 @@
 
 #include <array>
 
-
 namespace relais::net {
 namespace {
 
@@ -185,7 +184,9 @@ Task<Woken> Connection::fill(Deadline deadline, Awaiting awaiting) { return Impl
 void Connection::signal() noexcept { impl_->signal(); }
 Task<void> Connection::flush(Deadline deadline) { return Impl::send(impl_, {}, deadline); }
 Task<void> Connection::write(std::span<const std::string_view> pieces, Deadline deadline) { return Impl::send(impl_, pieces, deadline); }
-Task<void> Connection::start_tls(const TlsContext& context, Deadline deadline) { return Impl::handshake(impl_, context, true, {}, deadline); }
+Task<void> Connection::start_tls(const TlsContext& context, Deadline deadline) {
+  return Impl::handshake(impl_, context, true, {}, deadline);
+}
 Task<void> Connection::start_tls_client(const TlsContext& context, std::string server_name, Deadline deadline) {
   return Impl::handshake(impl_, context, false, std::move(server_name), deadline);
 }

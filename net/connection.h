@@ -16,7 +16,7 @@ class TlsContext;
 
 /// Where a connection comes from.
 struct Endpoints {
-  std::string peer_address;   ///< numeric, without port: "192.0.2.1", "2001:db8::1"
+  std::string peer_address;  ///< numeric, without port: "192.0.2.1", "2001:db8::1"
   std::uint16_t peer_port = 0;
   std::string local_address;
   std::uint16_t local_port = 0;
@@ -68,7 +68,8 @@ class Connection {
   /// Sends the pending output and then the pieces, without copying them: they must stay valid until it returns.
   Task<void> write(std::span<const std::string_view> pieces, Deadline deadline);
 
-  /// Server side of a TLS handshake. Output must have been flushed. Buffered plaintext from before is discarded (RFC 3207 §4.2: it could have been injected).
+  /// Server side of a TLS handshake. Output must have been flushed. Buffered plaintext from before is discarded (RFC 3207 §4.2: it could
+  /// have been injected).
   Task<void> start_tls(const TlsContext& context, Deadline deadline);
   /// Client side. `server_name` is sent as SNI and checked against the certificate where the context verifies.
   Task<void> start_tls_client(const TlsContext& context, std::string server_name, Deadline deadline);

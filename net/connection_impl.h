@@ -30,7 +30,8 @@ struct Connection::Impl final : LoopMember {
   // Coroutines keep the Impl alive; the Connection may be gone when they resume.
   static Task<Woken> fill(std::shared_ptr<Impl> self, Deadline deadline, Awaiting awaiting);
   static Task<void> send(std::shared_ptr<Impl> self, std::span<const std::string_view> pieces, Deadline deadline);
-  static Task<void> handshake(std::shared_ptr<Impl> self, const TlsContext& context, bool server, std::string server_name, Deadline deadline);
+  static Task<void> handshake(std::shared_ptr<Impl> self, const TlsContext& context, bool server, std::string server_name,
+                              Deadline deadline);
   /// Waits until the stream can be written to.
   static Task<void> wait_writable(std::shared_ptr<Impl> self, Deadline deadline);
 

@@ -285,8 +285,7 @@ TEST(Shutdown, SessionsAtACommandBoundaryEndAndOthersFinish) {
     auto connection = std::move(co_await connect(clients.at(0), "127.0.0.1", server.port(), in(kSoon))).value();
     connection->queue("slow 1");
     EXPECT_TRUE(co_await connection->flush(in(kSoon)));
-    co_await asio::co_spawn(
-        clients.at(0).context(), [&]() -> asio::awaitable<void> { co_return; }, asio::use_awaitable);
+    co_await asio::co_spawn(clients.at(0).context(), [&]() -> asio::awaitable<void> { co_return; }, asio::use_awaitable);
     begun.get_future().get();  // the stop has begun
     connection->queue("slow 2");
     EXPECT_TRUE(co_await connection->flush(in(kSoon)));

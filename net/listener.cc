@@ -27,9 +27,9 @@ namespace relais::net {
 namespace {
 
 constexpr int kBacklog = 4096;
-constexpr int kAcceptsPerTurn = 64;                        // then the sessions get theirs
+constexpr int kAcceptsPerTurn = 64;                         // then the sessions get theirs
 constexpr std::chrono::milliseconds kDescriptorPause{100};  // after accept ran out of descriptors
-constexpr std::chrono::seconds kHandshakeLimit{30};        // for the TLS handshake of an implicit TLS port
+constexpr std::chrono::seconds kHandshakeLimit{30};         // for the TLS handshake of an implicit TLS port
 
 class Descriptor {
  public:
@@ -47,8 +47,8 @@ class Descriptor {
 };
 
 std::unexpected<Error> cannot_listen(const ListenerOptions& options, int error_number) {
-  return fail(Fault::refused, "cannot listen on " + options.address + " port " + std::to_string(options.port) + " for " + options.name + ": " +
-                                  std::system_category().message(error_number));
+  return fail(Fault::refused, "cannot listen on " + options.address + " port " + std::to_string(options.port) + " for " + options.name +
+                                  ": " + std::system_category().message(error_number));
 }
 
 Result<Descriptor> bind_socket(const ListenerOptions& options, const SocketAddress& address, bool shared) {
@@ -119,8 +119,7 @@ struct Listener::Impl : std::enable_shared_from_this<Impl> {
   std::vector<std::unique_ptr<Door>> doors;
   std::uint16_t port = 0;
   std::atomic<bool> paused{false};
-  metrics::Counter& accepted =
-      metrics::counter("relais_net_accepted_total", "connections accepted", {{"listener", options.name}});
+  metrics::Counter& accepted = metrics::counter("relais_net_accepted_total", "connections accepted", {{"listener", options.name}});
   metrics::Counter& refused =
       metrics::counter("relais_net_refused_total", "connections refused because of a limit", {{"listener", options.name}});
   metrics::Counter& tls_failed =
@@ -152,8 +151,7 @@ Listener::~Listener() { stop(); }
 std::uint16_t Listener::port() const noexcept { return impl_->port; }
 
 void Listener::start() {
-  for (auto& door : impl_->doors)
-    asio::co_spawn(door->loop.context(), Impl::accept_loop(impl_, *door), asio::detached);
+  for (auto& door : impl_->doors) asio::co_spawn(door->loop.context(), Impl::accept_loop(impl_, *door), asio::detached);
 }
 
 void Listener::Impl::on_each_door(void (Impl::*f)(Door&)) {
@@ -174,7 +172,8 @@ asio::awaitable<void> Listener::Impl::accept_loop(std::shared_ptr<Impl> self, Do
     if (self->paused.load()) watch.drained();  // resumed by wake_door
     const int error_number = self->paused.load() ? 0 : self->accept_some(door);
     if (error_number != 0) {
-      log::event(log::Level::error, "accept_failed", {{"listener", self->options.name}, {"error", std::system_category().message(error_number)}});
+      log::event(log::Level::error, "accept_failed",
+                 {{"listener", self->options.name}, {"error", std::system_category().message(error_number)}});
       asio::steady_timer pause(door.loop.context(), kDescriptorPause);
       co_await pause.async_wait(asio::use_awaitable);
       continue;
@@ -192,7 +191,10 @@ int Listener::Impl::accept_some(Door& door) {
     if (socket.get() < 0) {
       switch (errno) {
         case EAGAIN: watch.drained(); return 0;
-        case EMFILE: case ENFILE: case ENOBUFS: case ENOMEM: return errno;
+        case EMFILE:
+        case ENFILE:
+        case ENOBUFS:
+        case ENOMEM: return errno;
         default: continue;  // a connection that was gone before it was accepted: accept(2), "Error handling"
       }
     }
@@ -208,10 +210,12 @@ int Listener::Impl::accept_some(Door& door) {
 void Listener::Impl::refuse(const Descriptor& socket, const SocketAddress& peer, ConnectionCounts::Answer why) {
   refused.add();
   const bool total = why == ConnectionCounts::Answer::too_many;
-  log::event(log::Level::info, "connection_refused",
-             {{"listener", options.name}, {"peer", peer.address()}, {"reason", total ? "too many connections" : "too many from this address"}});
+  log::event(
+      log::Level::info, "connection_refused",
+      {{"listener", options.name}, {"peer", peer.address()}, {"reason", total ? "too many connections" : "too many from this address"}});
   if (!options.implicit_tls && !options.busy_reply.empty()) {
-    [[maybe_unused]] const auto sent = ::send(socket.get(), options.busy_reply.data(), options.busy_reply.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    [[maybe_unused]] const auto sent =
+        ::send(socket.get(), options.busy_reply.data(), options.busy_reply.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   }
 }
 

@@ -15,9 +15,9 @@ namespace relais::net {
 using SessionStarter = std::function<asio::awaitable<void>(std::unique_ptr<Connection>)>;
 
 struct ListenerOptions {
-  std::string name;     ///< "imap", "submission": for logs and metrics
-  std::string address;  ///< numeric IPv4 or IPv6
-  std::uint16_t port = 0;  ///< 0: any free one (tests); the same for every loop
+  std::string name;                          ///< "imap", "submission": for logs and metrics
+  std::string address;                       ///< numeric IPv4 or IPv6
+  std::uint16_t port = 0;                    ///< 0: any free one (tests); the same for every loop
   std::shared_ptr<TlsContext> implicit_tls;  ///< null: plain. The handshake happens before the session starts, with a deadline of its own
   std::uint32_t max_connections = 100'000;
   std::uint32_t max_per_address = 1'000;

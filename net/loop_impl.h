@@ -72,8 +72,8 @@ struct Loop::Impl {
   Poller poller;
   asio::io_context context{1};
   asio::executor_work_guard<asio::io_context::executor_type> work{context.get_executor()};
-  asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, asio::io_context::executor_type> timer{
-      context.get_executor()};
+  asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, asio::io_context::executor_type>
+      timer{context.get_executor()};
   DeadlineWheel::Time timer_at = DeadlineWheel::Time::max();
 };
 

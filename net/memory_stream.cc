@@ -185,7 +185,8 @@ struct ScriptedSession::State {
   std::exception_ptr thrown;
 };
 
-ScriptedSession::ScriptedSession(const SessionStarter& session, std::size_t chunk, Endpoints endpoints) : state_(std::make_unique<State>()) {
+ScriptedSession::ScriptedSession(const SessionStarter& session, std::size_t chunk, Endpoints endpoints)
+    : state_(std::make_unique<State>()) {
   state_->script.chunk = chunk;
   state_->script.end = false;
   auto stream = std::make_unique<ScriptedStream>(state_->script, &state_->stream);

@@ -19,8 +19,8 @@ namespace relais::net {
 struct Script {
   static constexpr std::size_t kNever = std::numeric_limits<std::size_t>::max();
 
-  std::string to_server{};    ///< what the peer sends; more may be added before it is all read
-  std::string from_server{};  ///< what it has got so far
+  std::string to_server{};       ///< what the peer sends; more may be added before it is all read
+  std::string from_server{};     ///< what it has got so far
   std::size_t chunk = kNever;    ///< octets that one read or write moves at most; 1 finds framers that count on luck
   std::size_t fail_at = kNever;  ///< the step, counted from 0, at which the transport breaks, for good
   std::size_t ops = 0;           ///< steps taken: reads that gave octets or the end, writes, the broken ones too

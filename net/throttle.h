@@ -21,11 +21,11 @@ namespace relais::net {
 /// each attempt brings to the front. Threads: any.
 class Throttle {
  public:
-  static constexpr std::uint32_t kFree = 10;                 ///< failures
+  static constexpr std::uint32_t kFree = 10;  ///< failures
   static constexpr std::chrono::seconds kFirstDelay{1};
   static constexpr std::chrono::seconds kMaxDelay{30};
-  static constexpr std::chrono::seconds kForget{60};         ///< time after which one failure counts no more
-  static constexpr std::uint32_t kMaxFailures = 30;          ///< more are not remembered, so that it ends within half an hour
+  static constexpr std::chrono::seconds kForget{60};  ///< time after which one failure counts no more
+  static constexpr std::uint32_t kMaxFailures = 30;   ///< more are not remembered, so that it ends within half an hour
   static constexpr std::size_t kMaxKeys = 100'000;
 
   explicit Throttle(const Clock& clock = system_clock(), std::size_t max_keys = kMaxKeys) : clock_(clock), max_keys_(max_keys) {}

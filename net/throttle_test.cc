@@ -96,7 +96,8 @@ TEST(AddressKey, WhatCountsTogether) {
   EXPECT_EQ(parse_address("::ffff:192.0.2.1", 7).value().address(), "192.0.2.1");
   EXPECT_EQ(parse_address("2001:DB8::1", 7).value().address(), "2001:db8::1");
   EXPECT_EQ(parse_address("::1", 7).value().port(), 7);
-  for (const char* const bad : {"", "localhost", "192.0.2", "192.0.2.256", "[::1]", "192.0.2.1 "}) EXPECT_FALSE(parse_address(bad, 0)) << bad;
+  for (const char* const bad : {"", "localhost", "192.0.2", "192.0.2.256", "[::1]", "192.0.2.1 "})
+    EXPECT_FALSE(parse_address(bad, 0)) << bad;
 }
 
 }  // namespace

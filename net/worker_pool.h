@@ -5,8 +5,8 @@
 
 #include <exception>
 #include <functional>
-#include <optional>
 #include <memory>
+#include <optional>
 #include <type_traits>
 
 namespace relais::net {

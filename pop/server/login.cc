@@ -71,7 +71,8 @@ net::Task<void> Session::auth(Command& command) {
   if (command.text.empty()) {
     // Not in any RFC, but older clients ask so which mechanisms there are.
     append_ok(out(), "");
-    for (const auto name : directory::sasl_mechanisms(*services().directory, encrypted(), options().allow_plaintext)) out().append(name).append("\r\n");
+    for (const auto name : directory::sasl_mechanisms(*services().directory, encrypted(), options().allow_plaintext))
+      out().append(name).append("\r\n");
     out() += ".\r\n";
     co_return Result<void>{};
   }
@@ -151,7 +152,8 @@ net::Task<void> Session::login_succeeded(const directory::Account& account, std:
 }
 
 net::Task<void> Session::open_maildrop(const directory::Account& account) {
-  if (account.placement.kind != directory::Placement::Kind::shard) co_return fail(Fault::temporary, "the mailbox is elsewhere for now", "SYS/TEMP");
+  if (account.placement.kind != directory::Placement::Kind::shard)
+    co_return fail(Fault::temporary, "the mailbox is elsewhere for now", "SYS/TEMP");
   if (options().exclusive) {
     held_ = server_->locks().take(account.number);
     // RFC 2449 §8.1.2

@@ -23,14 +23,14 @@ struct Options {
   bool exclusive = true;
   /// Messages that were retrieved get \Seen when the session ends with QUIT.
   bool mark_seen = true;
-  std::chrono::seconds idle_limit{600};     ///< RFC 1939 §3: the autologout timer runs at least 10 minutes
-  std::chrono::seconds login_limit{60};     ///< for each command before the login is done …
-  std::chrono::seconds login_total{180};    ///< … and for all of them
-  std::chrono::seconds write_limit{300};    ///< for a client that takes nothing of a reply
-  std::uint32_t max_bad_commands = 20;      ///< unknown or malformed ones; then the connection is closed
-  std::uint32_t max_login_failures = 5;     ///< in one connection
-  std::size_t prefetch_octets = 512 * 1024; ///< of messages that follow, read with one that is asked for in order
-  std::size_t prefetch_total = 128U << 20U; ///< octets of all sessions; above it they read message by message
+  std::chrono::seconds idle_limit{600};      ///< RFC 1939 §3: the autologout timer runs at least 10 minutes
+  std::chrono::seconds login_limit{60};      ///< for each command before the login is done …
+  std::chrono::seconds login_total{180};     ///< … and for all of them
+  std::chrono::seconds write_limit{300};     ///< for a client that takes nothing of a reply
+  std::uint32_t max_bad_commands = 20;       ///< unknown or malformed ones; then the connection is closed
+  std::uint32_t max_login_failures = 5;      ///< in one connection
+  std::size_t prefetch_octets = 512 * 1024;  ///< of messages that follow, read with one that is asked for in order
+  std::size_t prefetch_total = 128U << 20U;  ///< octets of all sessions; above it they read message by message
 };
 
 /// What sessions work with. All of it outlives every session.

@@ -158,8 +158,10 @@ net::Task<void> Session::noop(Command&) {
 }
 
 net::Task<void> Session::quit(Command&) {
-  if (state_ == State::transaction) RELAIS_CO_TRY_VOID(co_await update());
-  else append_ok(out(), "goodbye");
+  if (state_ == State::transaction)
+    RELAIS_CO_TRY_VOID(co_await update());
+  else
+    append_ok(out(), "goodbye");
   state_ = State::over;
   co_return Result<void>{};
 }
@@ -175,7 +177,8 @@ net::Task<void> Session::update() {
   if (count > 0) {
     auto removed = co_await store.expunge(drop_.account(), drop_.mailbox(), std::move(deleted), true);
     if (!removed) {
-      log_.event(log::Level::warning, "deletion failed", {{"messages", count}, {"text", removed.error().text}, {"detail", removed.error().detail}});
+      log_.event(log::Level::warning, "deletion failed",
+                 {{"messages", count}, {"text", removed.error().text}, {"detail", removed.error().detail}});
       append_error(out(), Error{removed.error().fault, "", "deleted messages not removed", ""});
       held_.reset();
       co_return Result<void>{};

@@ -21,8 +21,8 @@ enum class State : std::uint8_t { authorization = 1, transaction = 2, over = 4 }
 
 inline constexpr std::size_t kFlushAt = 64 * 1024;  ///< octets of gathered replies
 
-/// One session. Replies gather in the connection's output and are sent when no whole command is left in the input, so that a pipelining client
-/// (RFC 2449 §6.6) gets many with one write; a large reply is sent as it comes.
+/// One session. Replies gather in the connection's output and are sent when no whole command is left in the input, so that a pipelining
+/// client (RFC 2449 §6.6) gets many with one write; a large reply is sent as it comes.
 ///
 /// Threads: that of the connection's loop.
 class Session {
@@ -98,8 +98,8 @@ class Session {
 
   State state_ = State::authorization;
   LineFramer framer_;
-  std::string user_;                     ///< of USER, until PASS
-  bool utf8_ = false;                    ///< after UTF8 (RFC 6856 §2.1)
+  std::string user_;   ///< of USER, until PASS
+  bool utf8_ = false;  ///< after UTF8 (RFC 6856 §2.1)
   std::uint32_t bad_commands_ = 0;
   std::uint32_t login_failures_ = 0;
 
@@ -107,7 +107,7 @@ class Session {
   std::optional<MaildropLocks::Held> held_;
   Maildrop drop_;
   Prefetch prefetch_;
-  std::uint64_t retrieved_ = 0;          ///< messages, for the log
+  std::uint64_t retrieved_ = 0;  ///< messages, for the log
 };
 
 }  // namespace relais::pop

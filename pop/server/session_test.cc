@@ -129,10 +129,14 @@ Transcript load(const std::filesystem::path& path) {
   std::ifstream in(path);
   Transcript script;
   for (std::string line; std::getline(in, line);) {
-    if (line.starts_with("C: ")) script.client += unescape(line.substr(3)) + "\r\n";
-    else if (line.starts_with("S: ")) script.server += line.substr(3) + "\r\n";
-    else if (line == "@no-plaintext") script.options.allow_plaintext = false;
-    else EXPECT_TRUE(line.empty() || line.starts_with("#")) << path << ": " << line;
+    if (line.starts_with("C: "))
+      script.client += unescape(line.substr(3)) + "\r\n";
+    else if (line.starts_with("S: "))
+      script.server += line.substr(3) + "\r\n";
+    else if (line == "@no-plaintext")
+      script.options.allow_plaintext = false;
+    else
+      EXPECT_TRUE(line.empty() || line.starts_with("#")) << path << ": " << line;
   }
   return script;
 }
@@ -172,7 +176,8 @@ TEST_P(PopTranscript, SaysWhatItShould) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Files, PopTranscript, testing::ValuesIn(transcripts()), [](const auto& info) { return info.param.stem().string(); });
+INSTANTIATE_TEST_SUITE_P(Files, PopTranscript, testing::ValuesIn(transcripts()),
+                         [](const auto& info) { return info.param.stem().string(); });
 
 // ---- what a transcript cannot say
 
@@ -302,7 +307,9 @@ std::string body_of(std::size_t octets, char seed) {
   std::string out("Subject: large\r\n\r\n");
   std::size_t n = 0;
   while (out.size() < octets) {
-    out.append(n % 7 == 0 ? "." : "").append(std::string(n % 90, static_cast<char>('a' + (seed + static_cast<char>(n % 20)) % 26))).append("\r\n");
+    out.append(n % 7 == 0 ? "." : "")
+        .append(std::string(n % 90, static_cast<char>('a' + (seed + static_cast<char>(n % 20)) % 26)))
+        .append("\r\n");
     ++n;
   }
   return out;
@@ -381,7 +388,8 @@ TEST(PopSession, LongSaslResponsesAreTakenAndEndlessOnesEnd) {
   Platform platform(three_messages(), plaintext());
   const std::string long_name(3'000, 'n');
   const std::string message = std::string(1, '\0') + long_name + std::string(1, '\0') + "x";
-  net::Script script{.to_server = "AUTH PLAIN\r\n" + to_base64(message) + "\r\nAUTH PLAIN\r\n" + std::string(13'000, 'A') + "\r\nAUTH PLAIN\r\n" + std::string(100'000, 'A')};
+  net::Script script{.to_server = "AUTH PLAIN\r\n" + to_base64(message) + "\r\nAUTH PLAIN\r\n" + std::string(13'000, 'A') +
+                                  "\r\nAUTH PLAIN\r\n" + std::string(100'000, 'A')};
   net::play(script, platform.starter());
   EXPECT_EQ(script.from_server,
             "+OK Relais POP3 ready\r\n+ \r\n-ERR [AUTH] authentication failed\r\n+ \r\n-ERR line too long\r\n+ \r\n-ERR line too long\r\n");
@@ -419,7 +427,9 @@ TEST(PopSession, WrongPasswordsAreCountedForAddressAndAccount) {
   net::Throttle throttle(clock);
   Platform platform(three_messages(), plaintext(), Services{.throttle = &throttle});
   for (int i = 0; i < 3; ++i) {
-    net::Script script{.to_server = "USER ann\r\nPASS wrong\r\nUSER Ann\r\nPASS wrong\r\nAUTH PLAIN AGFubgB3cm9uZw==\r\nAUTH PLAIN AGFubgB3cm9uZw==\r\nQUIT\r\n"};
+    net::Script script{
+        .to_server =
+            "USER ann\r\nPASS wrong\r\nUSER Ann\r\nPASS wrong\r\nAUTH PLAIN AGFubgB3cm9uZw==\r\nAUTH PLAIN AGFubgB3cm9uZw==\r\nQUIT\r\n"};
     if (i == 2) {
       // Ten are free; from here on an answer waits.
       EXPECT_EQ(throttle.delay("198.51.100.1", "ann"), std::chrono::milliseconds(0));
@@ -450,7 +460,8 @@ TEST(PopSession, AnEmptyMaildrop) {
   net::Script script{.to_server = std::string(kLogin) + "STAT\r\nLIST\r\nUIDL\r\nRETR 1\r\nQUIT\r\n"};
   net::play(script, platform.starter());
   EXPECT_EQ(script.from_server,
-            "+OK Relais POP3 ready\r\n+OK send PASS\r\n+OK maildrop has 0 messages (0 octets)\r\n+OK 0 0\r\n+OK 0 messages\r\n.\r\n+OK\r\n.\r\n-ERR no such message\r\n+OK goodbye\r\n");
+            "+OK Relais POP3 ready\r\n+OK send PASS\r\n+OK maildrop has 0 messages (0 octets)\r\n+OK 0 0\r\n+OK 0 "
+            "messages\r\n.\r\n+OK\r\n.\r\n-ERR no such message\r\n+OK goodbye\r\n");
 }
 
 }  // namespace

@@ -104,7 +104,8 @@ Session::Done Session::accept_message() {
   co_return Result<void>{};
 }
 
-net::asio::awaitable<Reply> Session::deliver_to(std::uint32_t first, std::uint32_t last, const std::string& trace, storage::PreparedPtr message) {
+net::asio::awaitable<Reply> Session::deliver_to(std::uint32_t first, std::uint32_t last, const std::string& trace,
+                                                storage::PreparedPtr message) {
   Envelope envelope{transaction_.id, transaction_.sender, trace, {}};
   // Recipients of one LMTP transaction are deliveries of their own.
   if (context_.policy.lmtp) envelope.id.append(".").append(std::to_string(first));
@@ -112,7 +113,9 @@ net::asio::awaitable<Reply> Session::deliver_to(std::uint32_t first, std::uint32
   const auto done = co_await context_.platform.delivery.deliver(std::move(envelope), std::move(message));
   if (!done) {
     const auto& why = done.error();
-    const auto level = why.fault == Fault::refused ? log::Level::info : why.fault == Fault::corrupt ? log::Level::error : log::Level::warning;
+    const auto level = why.fault == Fault::refused   ? log::Level::info
+                       : why.fault == Fault::corrupt ? log::Level::error
+                                                     : log::Level::warning;
     log_.event(level, "delivery failed", {{"id", transaction_.id}, {"code", why.code}, {"reason", why.text}, {"detail", why.detail}});
     co_return delivery_reply(why);
   }
@@ -120,7 +123,8 @@ net::asio::awaitable<Reply> Session::deliver_to(std::uint32_t first, std::uint32
 }
 
 // LMTP: each recipient has its own fate and reply, in the order of RCPT (RFC 2033 §4.2).
-net::asio::awaitable<std::vector<Reply>> Session::deliver_each(const std::string& trace, const std::vector<bool>& looping, storage::PreparedPtr message) {
+net::asio::awaitable<std::vector<Reply>> Session::deliver_each(const std::string& trace, const std::vector<bool>& looping,
+                                                               storage::PreparedPtr message) {
   const auto& recipients = transaction_.recipients;
   std::vector<Reply> replies(recipients.size(), Reply{250, "2.0.0", "delivered as " + transaction_.id});
   auto each = [&](std::size_t i) -> net::asio::awaitable<void> {
@@ -157,9 +161,14 @@ void Session::finish(const std::vector<Reply>& replies, std::uint64_t size, std:
     context_.metrics.recipients.add(delivered);
   }
   log_.event(log::Level::info, delivered != 0 ? "accepted" : "rejected",
-             {{"id", transaction_.id}, {"from", transaction_.sender}, {"to", transaction_.recipients.front().address},
-              {"recipients", transaction_.recipients.size()}, {"delivered", delivered}, {"size", size},
-              {"user", account_ ? std::string_view(account_->address) : std::string_view{}}, {"code", replies.front().code},
+             {{"id", transaction_.id},
+              {"from", transaction_.sender},
+              {"to", transaction_.recipients.front().address},
+              {"recipients", transaction_.recipients.size()},
+              {"delivered", delivered},
+              {"size", size},
+              {"user", account_ ? std::string_view(account_->address) : std::string_view{}},
+              {"code", replies.front().code},
               {"us", std::chrono::duration_cast<std::chrono::microseconds>(took).count()}});
 }
 

@@ -61,7 +61,8 @@ net::Task<bool> Session::read_chunk(std::uint64_t octets) {
   }
   const bool check = transaction_.body != Body::binary;
   for (std::uint64_t left = octets; left > 0;) {
-    const auto piece = connection_->buffered().substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(left, connection_->buffered().size())));
+    const auto piece =
+        connection_->buffered().substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(left, connection_->buffered().size())));
     if (piece.empty()) {
       RELAIS_CO_TRY_VOID(co_await flush());
       const auto block = net::in(options.timeouts.data_block);

@@ -34,7 +34,8 @@ Delivery::Impl::Impl(storage::Store& mail, directory::Directory& names, Delivery
       options(std::move(chosen)),
       clock(time),
       open_intents(metrics::gauge("relais_smtp_open_intents", "messages for several accounts that are not settled everywhere")),
-      unlisted(metrics::gauge("relais_smtp_unlisted_shards", "shards whose left-over mail is not known yet; mail for several accounts waits for one")),
+      unlisted(metrics::gauge("relais_smtp_unlisted_shards",
+                              "shards whose left-over mail is not known yet; mail for several accounts waits for one")),
       retries(metrics::counter("relais_smtp_delivery_retries_total", "attempts to finish an accepted message later")),
       bounces(metrics::counter("relais_smtp_bounces_total", "delivery status notifications sent")),
       held(metrics::counter("relais_smtp_held_total", "accepted messages that could be neither delivered nor bounced")),
@@ -91,7 +92,8 @@ net::Task<void> Delivery::Impl::deliver_to_many(Envelope envelope, storage::Prep
   note.message = message;
   note.trace_header = encode_intent(intent);
   note.internal_date = intent.accepted;
-  RELAIS_CO_TRY(const auto noted, co_await store.append(deferred_account(shard), std::string(kDeferredMailbox), just(std::move(note)), true, {}));
+  RELAIS_CO_TRY(const auto noted,
+                co_await store.append(deferred_account(shard), std::string(kDeferredMailbox), just(std::move(note)), true, {}));
   note_mailbox(shard, noted.mailbox);
   open_intents.add(1);
 
@@ -113,8 +115,12 @@ net::Task<void> Delivery::Impl::deliver_to_many(Envelope envelope, storage::Prep
     if (done) {
       entry.states[i] = TargetState::delivered;
     } else {
-      log::event(log::Level::warning, "delivery deferred", {{"id", envelope.id}, {"account", target.login}, {"reason", done.error().text},
-                                                            {"code", done.error().code}, {"detail", done.error().detail}});
+      log::event(log::Level::warning, "delivery deferred",
+                 {{"id", envelope.id},
+                  {"account", target.login},
+                  {"reason", done.error().text},
+                  {"code", done.error().code},
+                  {"detail", done.error().detail}});
     }
   };
   co_await for_each_at_once(envelope.targets.size(), kAtOnce, each);

@@ -13,7 +13,7 @@ namespace relais::smtp {
 
 /// How far one target of an intent is.
 enum class TargetState : std::uint8_t {
-  open,      ///< to be tried (again)
+  open,  ///< to be tried (again)
   delivered,
   bounced,   ///< failed, and the sender was told
   stranded,  ///< failed, and there is nobody to tell
@@ -33,7 +33,7 @@ struct Unfinished {
 struct Finished {
   storage::ShardNumber shard = 0;
   storage::Uid uid = 0;
-  bool hold = false;                  ///< keep the message in "held"
+  bool hold = false;  ///< keep the message in "held"
   unsigned attempts = 0;
   std::vector<std::pair<storage::AccountRef, std::string>> once{};  ///< delivery ids to forget
 };
@@ -44,7 +44,8 @@ struct Delivery::Impl {
   // ---- for sessions, any thread
   static net::Task<void> deliver(std::shared_ptr<Impl> self, Envelope envelope, storage::PreparedPtr message);
   net::Task<void> deliver_to_many(Envelope envelope, storage::PreparedPtr message);
-  storage::AppendMessage copy_for(std::string_view sender, std::string_view recipient, std::string_view trace, storage::PreparedPtr message) const;
+  storage::AppendMessage copy_for(std::string_view sender, std::string_view recipient, std::string_view trace,
+                                  storage::PreparedPtr message) const;
   Result<storage::ShardNumber> choose_shard(const std::vector<Target>& targets) const;
 
   // ---- for work() and recover(), one coroutine at a time
@@ -60,7 +61,8 @@ struct Delivery::Impl {
   /// Tells the sender. @return false where there is nobody to tell; Fault::temporary where it has to wait
   net::Task<bool> bounce(const StoredIntent& stored, std::size_t index, std::string_view content, const Error& why);
   net::Task<std::vector<storage::AccountRef>> sender_accounts(const std::string& sender);
-  net::Task<std::vector<std::pair<storage::AccountRef, std::string>>> ids_to_forget(const StoredIntent& stored, const std::vector<TargetState>& states);
+  net::Task<std::vector<std::pair<storage::AccountRef, std::string>>> ids_to_forget(const StoredIntent& stored,
+                                                                                    const std::vector<TargetState>& states);
 
   net::asio::awaitable<void> clear(std::vector<Finished> entries);
   net::asio::awaitable<void> clear_shard(storage::ShardNumber shard, std::vector<Finished> entries);
@@ -88,10 +90,10 @@ struct Delivery::Impl {
     std::optional<storage::MailboxId> mailbox;
   };
   mutable std::mutex mutex;
-  std::vector<Shard> shards;           // guarded by mutex, as are all below
+  std::vector<Shard> shards;  // guarded by mutex, as are all below
   std::vector<Unfinished> unfinished;
   std::vector<Finished> finished;
-  std::size_t in_hand = 0;             ///< intents that work() has taken out of the lists
+  std::size_t in_hand = 0;  ///< intents that work() has taken out of the lists
   std::chrono::steady_clock::time_point next_sweep{};
 };
 

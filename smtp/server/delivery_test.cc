@@ -10,9 +10,9 @@
 namespace relais::smtp {
 namespace {
 
-using testing::TestPlatform;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
+using testing::TestPlatform;
 
 constexpr std::string_view kText = "From: a@example.test\r\nSubject: hello\r\n\r\nbody\r\n";
 
@@ -56,8 +56,9 @@ TEST(Delivery, OneAccountDirectly) {
   Bench setup(1);
   ASSERT_TRUE(setup.deliver());
   EXPECT_EQ(setup.platform.messages(setup.refs[0]),
-            std::vector<std::string>{"Return-Path: <sender@elsewhere.test>\r\nDelivered-To: alias+0@example.test\r\nReceived: by mx.example.test\r\n" +
-                                     std::string(kText)});
+            std::vector<std::string>{
+                "Return-Path: <sender@elsewhere.test>\r\nDelivered-To: alias+0@example.test\r\nReceived: by mx.example.test\r\n" +
+                std::string(kText)});
   EXPECT_EQ(setup.deferred(), 0U);
   EXPECT_EQ(setup.platform.delivery->pending(), 0U);
 }
@@ -66,8 +67,10 @@ TEST(Delivery, SeveralAccountsThroughAnIntent) {
   Bench setup(5);
   ASSERT_TRUE(setup.deliver());
   EXPECT_EQ(setup.counts(), all(5, 1));
-  EXPECT_EQ(setup.platform.messages(setup.refs[3])[0], "Return-Path: <sender@elsewhere.test>\r\nDelivered-To: alias+3@example.test\r\n"
-                                                        "Received: by mx.example.test\r\n" + std::string(kText));
+  EXPECT_EQ(setup.platform.messages(setup.refs[3])[0],
+            "Return-Path: <sender@elsewhere.test>\r\nDelivered-To: alias+3@example.test\r\n"
+            "Received: by mx.example.test\r\n" +
+                std::string(kText));
   EXPECT_EQ(setup.deferred(), 1U) << "cleared later, with others";
   setup.platform.settle();
   EXPECT_EQ(setup.deferred(), 0U);
@@ -104,8 +107,8 @@ TEST(Delivery, OneFailedAppendIsRetried) {
   }
 }
 
-// Killed at each modifying call of the store, with and without that call's effect, in the delivery or in the clearing; then killed again at each
-// call of the recovery.
+// Killed at each modifying call of the store, with and without that call's effect, in the delivery or in the clearing; then killed again at
+// each call of the recovery.
 TEST(Delivery, ExactlyOnceThroughTwoCrashes) {
   constexpr std::size_t kAccounts = 3;
   std::uint64_t longest = 0;
@@ -167,7 +170,8 @@ TEST(Delivery, RemovedAccountBouncesToALocalSender) {
   const auto bounces = setup.platform.messages(author);
   ASSERT_EQ(bounces.size(), 1U);
   EXPECT_THAT(bounces[0], StartsWith("Return-Path: <>\r\n"));
-  EXPECT_THAT(bounces[0], HasSubstr(std::string("Final-Recipient: rfc822; alias+") + (first ? "0" : "1") + "@example.test\r\nAction: failed\r\nStatus: 5.1.1\r\n"));
+  EXPECT_THAT(bounces[0], HasSubstr(std::string("Final-Recipient: rfc822; alias+") + (first ? "0" : "1") +
+                                    "@example.test\r\nAction: failed\r\nStatus: 5.1.1\r\n"));
   EXPECT_THAT(bounces[0], HasSubstr("Subject: hello\r\n"));
   EXPECT_EQ(setup.deferred(), 0U);
   EXPECT_EQ(setup.deferred(kHeldMailbox), 0U);
@@ -180,7 +184,8 @@ TEST(Delivery, NobodyToTellKeepsTheMessage) {
     setup.envelope.sender = sender;
     setup.platform.store.fail_once_at(2, {Fault::temporary, "", "later", ""});
     ASSERT_TRUE(setup.deliver());
-    ASSERT_TRUE(setup.platform.run(setup.platform.names->remove_account(setup.counts()[0] == 0 ? "user0@example.test" : "user1@example.test")));
+    ASSERT_TRUE(
+        setup.platform.run(setup.platform.names->remove_account(setup.counts()[0] == 0 ? "user0@example.test" : "user1@example.test")));
     setup.platform.settle();
     EXPECT_EQ(setup.deferred(), 0U);
     EXPECT_EQ(setup.deferred(kHeldMailbox), 1U);
@@ -214,7 +219,8 @@ TEST(Delivery, FullAccountGetsItWhenThereIsRoom) {
   bool full = true;
   const auto ref = setup.refs[0];
   setup.platform.store.refuse([&full, ref](storage::AccountRef account) {
-    return full && account.account == ref.account ? std::optional<Error>(Error{Fault::refused, "OVERQUOTA", "mailbox full", ""}) : std::nullopt;
+    return full && account.account == ref.account ? std::optional<Error>(Error{Fault::refused, "OVERQUOTA", "mailbox full", ""})
+                                                  : std::nullopt;
   });
   ASSERT_TRUE(setup.deliver());
   setup.platform.settle(3);
@@ -245,8 +251,15 @@ TEST(Intent, Golden) {
 }
 
 TEST(Bounce, HeaderLinesCannotBeInjected) {
-  const auto text = build_bounce({.hostname = "mx.test", .id = "x-1", .sender = "a\r\nBcc: c@d.test", .recipient = "b\r\nX: y", .status = "5.1.1",
-                                  .reason = "no\r\nZ: z", .arrived = 0, .now = 0, .header = "Subject: --=_x-1\r\n"});
+  const auto text = build_bounce({.hostname = "mx.test",
+                                  .id = "x-1",
+                                  .sender = "a\r\nBcc: c@d.test",
+                                  .recipient = "b\r\nX: y",
+                                  .status = "5.1.1",
+                                  .reason = "no\r\nZ: z",
+                                  .arrived = 0,
+                                  .now = 0,
+                                  .header = "Subject: --=_x-1\r\n"});
   EXPECT_THAT(text, HasSubstr("boundary=\"=_x-1_\""));
   for (const auto* injected : {"\r\nBcc:", "\r\nX:", "\r\nZ:"}) EXPECT_EQ(text.find(injected), std::string::npos);
 }

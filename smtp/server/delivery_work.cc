@@ -14,11 +14,13 @@ namespace {
 
 using storage::StoreFlagsRequest;
 
-constexpr std::size_t kIntentsAtOnce = 8;    // each may hold a whole message in memory
+constexpr std::size_t kIntentsAtOnce = 8;  // each may hold a whole message in memory
 constexpr std::size_t kForgetsAtOnce = 64;
-constexpr unsigned kMaxClearAttempts = 20;   // then the intent stays until the next start
+constexpr unsigned kMaxClearAttempts = 20;  // then the intent stays until the next start
 
-bool is_missing(const Error& error) { return error.fault == Fault::refused && (error.code == "NONEXISTENT" || error.code == "EXPUNGEISSUED"); }
+bool is_missing(const Error& error) {
+  return error.fault == Fault::refused && (error.code == "NONEXISTENT" || error.code == "EXPUNGEISSUED");
+}
 
 // Refusals that time may heal: an account that is over its quota now.
 bool may_pass(const Error& error) { return error.fault != Fault::refused || error.code == "OVERQUOTA"; }
@@ -104,7 +106,8 @@ net::asio::awaitable<void> Delivery::Impl::run(std::shared_ptr<Impl> self) {
   net::asio::steady_timer timer(co_await net::asio::this_coro::executor);
   for (;;) {
     if (const auto listed = co_await recover(self); !listed) {
-      log::event(log::Level::warning, "accepted mail cannot be listed", {{"reason", listed.error().text}, {"detail", listed.error().detail}});
+      log::event(log::Level::warning, "accepted mail cannot be listed",
+                 {{"reason", listed.error().text}, {"detail", listed.error().detail}});
     }
     const auto pause = co_await work(self);
     timer.expires_after(std::max<std::chrono::steady_clock::duration>(pause.value_or(self->options.sweep), std::chrono::milliseconds(10)));
@@ -127,13 +130,15 @@ net::asio::awaitable<void> Delivery::Impl::resume(Unfinished entry) {
       open_intents.add(-1);
       co_return;
     }
-    log::event(log::Level::error, "accepted mail cannot be read", {{"shard", entry.shard}, {"uid", entry.uid}, {"detail", read.error().detail}});
+    log::event(log::Level::error, "accepted mail cannot be read",
+               {{"shard", entry.shard}, {"uid", entry.uid}, {"detail", read.error().detail}});
     add(std::move(entry));
     co_return;
   }
   const auto stored = decode_intent(content);
   if (!stored) {
-    log::event(log::Level::error, "delivery record damaged", {{"shard", entry.shard}, {"uid", entry.uid}, {"detail", stored.error().detail}});
+    log::event(log::Level::error, "delivery record damaged",
+               {{"shard", entry.shard}, {"uid", entry.uid}, {"detail", stored.error().detail}});
     add(Finished{.shard = entry.shard, .uid = entry.uid, .hold = true});
     co_return;
   }
@@ -168,8 +173,12 @@ net::asio::awaitable<void> Delivery::Impl::settle(Unfinished& entry, const Store
       co_return;
     }
     auto why = std::move(done).error();
-    log::event(log::Level::warning, "delivery failed", {{"id", intent.id}, {"account", intent.targets[i].login}, {"attempt", entry.attempts},
-                                                        {"reason", why.text}, {"detail", why.detail}});
+    log::event(log::Level::warning, "delivery failed",
+               {{"id", intent.id},
+                {"account", intent.targets[i].login},
+                {"attempt", entry.attempts},
+                {"reason", why.text},
+                {"detail", why.detail}});
     if (may_pass(why) && !expired) co_return;
     const auto told = co_await bounce(stored, i, content, why);
     if (told) state = *told ? TargetState::bounced : TargetState::stranded;
@@ -196,7 +205,8 @@ net::Task<std::vector<storage::AccountRef>> Delivery::Impl::sender_accounts(cons
   RELAIS_CO_TRY(const auto who, co_await directory.resolve(sender));
   if (who.kind != directory::Recipient::Kind::accounts) co_return refs;
   for (const auto& account : who.accounts) {
-    if (account.placement.kind != directory::Placement::Kind::shard) co_return fail(Fault::temporary, "the sender's account is being moved");
+    if (account.placement.kind != directory::Placement::Kind::shard)
+      co_return fail(Fault::temporary, "the sender's account is being moved");
     refs.push_back({storage::AccountId{account.number}, account.placement.shard});
   }
   co_return refs;
@@ -214,8 +224,14 @@ net::Task<bool> Delivery::Impl::bounce(const StoredIntent& stored, std::size_t i
   if (accounts.empty()) co_return stranded(intent.sender.empty() ? "null sender" : "the sender is not ours");
   const auto original = content.substr(stored.message_offset);
   const std::string_view status = why.code == "OVERQUOTA" ? "5.2.2" : why.code == "5.1.1" ? "5.1.1" : may_pass(why) ? "5.4.7" : "5.3.0";
-  const auto text = build_bounce({.hostname = options.hostname, .id = intent.id, .sender = intent.sender, .recipient = target.recipient, .status = status,
-                                  .reason = why.text, .arrived = intent.accepted, .now = clock.seconds(),
+  const auto text = build_bounce({.hostname = options.hostname,
+                                  .id = intent.id,
+                                  .sender = intent.sender,
+                                  .recipient = target.recipient,
+                                  .status = status,
+                                  .reason = why.text,
+                                  .arrived = intent.accepted,
+                                  .now = clock.seconds(),
                                   .header = original.substr(0, message::header_end(original))});
   RELAIS_CO_TRY(const auto prepared, co_await store.prepare(text));
   for (const auto& account : accounts) {
@@ -226,13 +242,14 @@ net::Task<bool> Delivery::Impl::bounce(const StoredIntent& stored, std::size_t i
     if (!done) co_return fail(done.error());
   }
   bounces.add();
-  log::event(log::Level::info, "bounced", {{"id", intent.id}, {"from", intent.sender}, {"to", target.recipient}, {"status", status}, {"reason", why.text}});
+  log::event(log::Level::info, "bounced",
+             {{"id", intent.id}, {"from", intent.sender}, {"to", target.recipient}, {"status", status}, {"reason", why.text}});
   co_return true;
 }
 
 // Also of bounces that an earlier process may have sent: an id that was never used is forgotten for nothing.
 net::Task<std::vector<std::pair<storage::AccountRef, std::string>>> Delivery::Impl::ids_to_forget(const StoredIntent& stored,
-                                                                                                   const std::vector<TargetState>& states) {
+                                                                                                  const std::vector<TargetState>& states) {
   std::vector<std::pair<storage::AccountRef, std::string>> ids;
   const auto& intent = stored.intent;
   std::vector<storage::AccountRef> senders;
@@ -275,7 +292,8 @@ net::asio::awaitable<void> Delivery::Impl::clear_shard(storage::ShardNumber shar
   const auto mailbox = *mailbox_of(shard);
   const auto put_back = [&](Finished& entry, const Error& why) {
     if (++entry.attempts < kMaxClearAttempts) return add(std::move(entry));
-    log::event(log::Level::warning, "finished delivery cannot be cleared", {{"shard", shard}, {"uid", entry.uid}, {"reason", why.text}, {"detail", why.detail}});
+    log::event(log::Level::warning, "finished delivery cannot be cleared",
+               {{"shard", shard}, {"uid", entry.uid}, {"reason", why.text}, {"detail", why.detail}});
     open_intents.add(-1);
   };
 
@@ -328,7 +346,8 @@ net::asio::awaitable<void> Delivery::Impl::clear_shard(storage::ShardNumber shar
   if (!gone.empty()) {
     // One that stays is found at the next start, flagged: nothing is delivered again.
     const auto expunged = co_await store.expunge(account, mailbox, std::move(gone), false);
-    if (!expunged) log::event(log::Level::warning, "finished deliveries cannot be expunged", {{"shard", shard}, {"detail", expunged.error().detail}});
+    if (!expunged)
+      log::event(log::Level::warning, "finished deliveries cannot be expunged", {{"shard", shard}, {"detail", expunged.error().detail}});
   }
   open_intents.add(-cleared);
 }

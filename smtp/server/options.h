@@ -25,31 +25,31 @@ enum class Service : std::uint8_t {
 
 std::string_view to_string(Service service) noexcept;
 
-/// Times after which a client is given up. RFC 5321 §4.5.3.2 names minimums for the receiver: §4.5.3.2.7, 5 minutes between commands. They are
-/// the defaults once a client has said who it is; strangers get less.
+/// Times after which a client is given up. RFC 5321 §4.5.3.2 names minimums for the receiver: §4.5.3.2.7, 5 minutes between commands. They
+/// are the defaults once a client has said who it is; strangers get less.
 struct Timeouts {
-  std::chrono::seconds command{300};         ///< for a whole command line, however slowly it comes
-  std::chrono::seconds first_command{120};   ///< before EHLO, and on submission before a login
-  std::chrono::seconds data_block{180};      ///< without a single octet of content: §4.5.3.2.5
-  std::chrono::seconds data_total{3'600};    ///< for one message's content; bounds what a client can hold with one octet a minute
-  std::chrono::seconds reply{300};           ///< for the client to take our replies
-  std::chrono::seconds tls{30};              ///< for a handshake
+  std::chrono::seconds command{300};        ///< for a whole command line, however slowly it comes
+  std::chrono::seconds first_command{120};  ///< before EHLO, and on submission before a login
+  std::chrono::seconds data_block{180};     ///< without a single octet of content: §4.5.3.2.5
+  std::chrono::seconds data_total{3'600};   ///< for one message's content; bounds what a client can hold with one octet a minute
+  std::chrono::seconds reply{300};          ///< for the client to take our replies
+  std::chrono::seconds tls{30};             ///< for a handshake
 };
 
 struct Options {
   Service service = Service::mx;
-  std::string hostname = "localhost";                  ///< in the greeting and in Received
-  std::string postmaster;                              ///< who gets mail for <Postmaster>; empty: the directory decides
+  std::string hostname = "localhost";  ///< in the greeting and in Received
+  std::string postmaster;              ///< who gets mail for <Postmaster>; empty: the directory decides
   std::uint64_t max_message_octets = 50ULL * 1024 * 1024;
   std::uint64_t max_discarded_octets = 256ULL * 1024 * 1024;  ///< of content above the limit that is read, to give a proper reply
-  std::uint32_t max_recipients = 1'000;                ///< RFC 5321 §4.5.3.1.8: at least 100
-  std::uint32_t max_messages = 100'000;                ///< per session; announced as MAILMAX; 0: no limit
-  std::uint32_t max_received = 50;                     ///< Received fields that mean a loop (RFC 5321 §6.3)
-  std::uint32_t max_errors = 20;                       ///< bad commands before 421
-  std::uint32_t max_unknown_recipients = 100;          ///< per session, before 421
-  std::uint32_t max_auth_failures = 3;                 ///< per session, before 421
-  std::string spool_directory = "/tmp";                ///< where large messages are kept while they arrive; best on the storage's file system
-  bool allow_plaintext_auth = false;                   ///< AUTH PLAIN and LOGIN without TLS
+  std::uint32_t max_recipients = 1'000;                       ///< RFC 5321 §4.5.3.1.8: at least 100
+  std::uint32_t max_messages = 100'000;                       ///< per session; announced as MAILMAX; 0: no limit
+  std::uint32_t max_received = 50;                            ///< Received fields that mean a loop (RFC 5321 §6.3)
+  std::uint32_t max_errors = 20;                              ///< bad commands before 421
+  std::uint32_t max_unknown_recipients = 100;                 ///< per session, before 421
+  std::uint32_t max_auth_failures = 3;                        ///< per session, before 421
+  std::string spool_directory = "/tmp";  ///< where large messages are kept while they arrive; best on the storage's file system
+  bool allow_plaintext_auth = false;     ///< AUTH PLAIN and LOGIN without TLS
   Timeouts timeouts{};
 };
 

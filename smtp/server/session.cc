@@ -71,7 +71,8 @@ net::asio::awaitable<void> Session::run() {
     reason = line_.empty() ? "closed" : std::string_view(line_);
   }
   connection_->close();
-  log_.event(log::Level::info, "disconnect", {{"reason", reason}, {"messages", accepted_}, {"transactions", transactions_}, {"errors", errors_}});
+  log_.event(log::Level::info, "disconnect",
+             {{"reason", reason}, {"messages", accepted_}, {"transactions", transactions_}, {"errors", errors_}});
 }
 
 Session::Done Session::farewell(const Error& why) {

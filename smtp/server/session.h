@@ -38,11 +38,11 @@ class Session {
 
   /// Where the session is, as bits for the table of commands.
   enum State : std::uint8_t {
-    kFresh = 1,     ///< nobody has said hello
+    kFresh = 1,  ///< nobody has said hello
     kGreeted = 2,
-    kMail = 4,      ///< MAIL was accepted
-    kRcpt = 8,      ///< and at least one RCPT
-    kChunks = 16,   ///< and at least one BDAT, not the last (RFC 3030 §2)
+    kMail = 4,     ///< MAIL was accepted
+    kRcpt = 8,     ///< and at least one RCPT
+    kChunks = 16,  ///< and at least one BDAT, not the last (RFC 3030 §2)
   };
 
  private:
@@ -105,7 +105,8 @@ class Session {
   // ---- accept.cc: a whole message
   Done accept_message();
   std::string trace_fields(bool add_date, bool add_message_id) const;
-  net::asio::awaitable<std::vector<Reply>> deliver_each(const std::string& trace, const std::vector<bool>& looping, storage::PreparedPtr message);
+  net::asio::awaitable<std::vector<Reply>> deliver_each(const std::string& trace, const std::vector<bool>& looping,
+                                                        storage::PreparedPtr message);
   net::asio::awaitable<Reply> deliver_to(std::uint32_t first, std::uint32_t last, const std::string& trace, storage::PreparedPtr message);
   void finish(const std::vector<Reply>& replies, std::uint64_t size, std::chrono::steady_clock::time_point began);
 
@@ -117,23 +118,23 @@ class Session {
   // One thread only.
   std::uint8_t state_ = kFresh;
   bool closing_ = false;
-  bool extended_ = false;         ///< EHLO or LHLO, not HELO
+  bool extended_ = false;  ///< EHLO or LHLO, not HELO
   std::string helo_;
   LineFramer lines_;
-  std::string line_;              ///< the command being executed; its memory is kept
+  std::string line_;  ///< the command being executed; its memory is kept
   Transaction transaction_;
   std::optional<directory::Account> account_;  ///< logged in as
   std::uint32_t errors_ = 0;
   std::uint32_t unknown_recipients_ = 0;
   std::uint32_t auth_failures_ = 0;
-  std::uint32_t transactions_ = 0;   ///< MAIL commands accepted; numbers the trace ids
-  std::uint32_t accepted_ = 0;       ///< messages
+  std::uint32_t transactions_ = 0;  ///< MAIL commands accepted; numbers the trace ids
+  std::uint32_t accepted_ = 0;      ///< messages
 
   // The content that is coming in.
   Spool spool_;
   DataFramer framer_;
   LineEnds line_ends_;
-  std::uint64_t received_ = 0;       ///< octets of content, those that were thrown away included
+  std::uint64_t received_ = 0;  ///< octets of content, those that were thrown away included
   bool too_large_ = false;
   bool bad_line_end_ = false;
   std::optional<Error> spool_error_;

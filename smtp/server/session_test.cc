@@ -14,11 +14,11 @@
 namespace relais::smtp {
 namespace {
 
-using testing::TestPlatform;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
+using testing::TestPlatform;
 using namespace std::chrono_literals;
 
 constexpr std::string_view kPlainAlice = "AUTH PLAIN AGFsaWNlQGV4YW1wbGUudGVzdABzZWNyZXQ=\r\n";
@@ -60,7 +60,8 @@ TEST(SmtpSession, TraceFieldsOfMx) {
   ASSERT_EQ(got.size(), 1U);
   const std::regex expected(
       "Return-Path: <a@b.test>\r\nDelivered-To: alice\\+tag@example.test\r\nReceived: from client.test \\(\\[192.0.2.1\\]\\)\r\n"
-      "\tby mx.example.test with ESMTP id [a-z0-9]{12}-1\r\n\tfor <alice\\+tag@example.test>;\r\n\tThu, 1 Jan 2026 00:00:00 \\+0000\r\nSubject: x\r\n\r\nbody\r\n");
+      "\tby mx.example.test with ESMTP id [a-z0-9]{12}-1\r\n\tfor <alice\\+tag@example.test>;\r\n\tThu, 1 Jan 2026 00:00:00 "
+      "\\+0000\r\nSubject: x\r\n\r\nbody\r\n");
   EXPECT_TRUE(std::regex_match(got[0], expected)) << got[0];
 }
 
@@ -70,7 +71,8 @@ TEST(SmtpSession, SubmissionAddsDateAndMessageIdWhereMissing) {
   const auto mail = [](std::string_view content) {
     return "MAIL FROM:<alice@example.test>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\n" + std::string(content) + ".\r\n";
   };
-  net::Script wire{.to_server = "EHLO client.test\r\n" + std::string(kPlainAlice) + mail("Subject: x\r\n\r\n") + mail("date: y\r\nMESSAGE-id: <z>\r\n\r\n")};
+  net::Script wire{.to_server = "EHLO client.test\r\n" + std::string(kPlainAlice) + mail("Subject: x\r\n\r\n") +
+                                mail("date: y\r\nMESSAGE-id: <z>\r\n\r\n")};
   net::play(wire, platform.service(options_of(Service::submission)));
   const auto got = platform.messages(alice);
   ASSERT_EQ(got.size(), 2U) << wire.from_server;
@@ -118,7 +120,8 @@ TEST(SmtpSession, TimeLimits) {
 
   options = options_of(Service::mx);
   options.timeouts.data_total = 0s;
-  net::Script stuck{.to_server = "HELO client.test\r\nMAIL FROM:<>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\nSubject: x\r\n", .end = false};
+  net::Script stuck{.to_server = "HELO client.test\r\nMAIL FROM:<>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\nSubject: x\r\n",
+                    .end = false};
   net::play(stuck, platform.service(options));
   EXPECT_EQ(last_line(stuck.from_server), "421 4.4.2 mx.example.test timeout, closing\r\n");
 }
@@ -163,11 +166,16 @@ TEST(SmtpSession, RefusedAtRcptWhereItIsKnown) {
 TEST(SmtpSession, RateLimits) {
   TestPlatform platform;
   platform.add("alice@example.test");
-  antispam::RateLimits limits({.client_messages = {1, 1}, .client_recipients = {1, 1}, .sender_messages = {}, .sender_recipients = {}, .tracked = 256}, platform.clock);
+  antispam::RateLimits limits(
+      {.client_messages = {1, 1}, .client_recipients = {1, 1}, .sender_messages = {}, .sender_recipients = {}, .tracked = 256},
+      platform.clock);
   const Platform parts{*platform.names, *platform.delivery, platform.store, limits, platform.throttle, platform.clock};
-  net::Script wire{.to_server = "EHLO c.test\r\nMAIL FROM:<>\r\nRCPT TO:<alice@example.test>\r\nRCPT TO:<alice@example.test>\r\nRSET\r\nMAIL FROM:<>\r\n"};
+  net::Script wire{
+      .to_server =
+          "EHLO c.test\r\nMAIL FROM:<>\r\nRCPT TO:<alice@example.test>\r\nRCPT TO:<alice@example.test>\r\nRSET\r\nMAIL FROM:<>\r\n"};
   net::play(wire, make_service(options_of(Service::mx), parts, nullptr));
-  EXPECT_THAT(wire.from_server, HasSubstr("250 2.1.5 recipient ok\r\n450 4.7.1 too many recipients from you in a short time, try again later\r\n"));
+  EXPECT_THAT(wire.from_server,
+              HasSubstr("250 2.1.5 recipient ok\r\n450 4.7.1 too many recipients from you in a short time, try again later\r\n"));
   EXPECT_EQ(last_line(wire.from_server), "450 4.7.1 too many messages from you in a short time, try again later\r\n");
 }
 
@@ -188,9 +196,10 @@ TEST(SmtpSession, LargeMessagesThroughTheSpool) {
   TestPlatform platform;
   const auto alice = platform.add("alice@example.test");
   std::string text = "Subject: large\r\n\r\n";
-  for (int i = 0; i < 40'000; ++i) text += (i % 7 == 0 ? ".line " : "line ") + std::to_string(i) + " of a message that does not fit in memory\r\n";
-  net::Script wire{.to_server = "EHLO c.test\r\n" + deliver("alice@example.test", stuffed(text)) + "MAIL FROM:<>\r\nRCPT TO:<alice@example.test>\r\nBDAT " +
-                                std::to_string(text.size()) + " LAST\r\n" + text};
+  for (int i = 0; i < 40'000; ++i)
+    text += (i % 7 == 0 ? ".line " : "line ") + std::to_string(i) + " of a message that does not fit in memory\r\n";
+  net::Script wire{.to_server = "EHLO c.test\r\n" + deliver("alice@example.test", stuffed(text)) +
+                                "MAIL FROM:<>\r\nRCPT TO:<alice@example.test>\r\nBDAT " + std::to_string(text.size()) + " LAST\r\n" + text};
   net::play(wire, platform.service(options_of(Service::mx)));
   const auto got = platform.messages(alice);
   ASSERT_EQ(got.size(), 2U);
@@ -210,8 +219,10 @@ TEST(SmtpSession, SharedMailComesBackAsItWas) {
     std::string text;  // any line end becomes CRLF
     for (std::size_t i = 0; i < raw.size(); ++i) {
       if (raw[i] == '\r' && i + 1 < raw.size() && raw[i + 1] == '\n') continue;
-      if (raw[i] == '\r' || raw[i] == '\n') text += "\r\n";
-      else text += raw[i];
+      if (raw[i] == '\r' || raw[i] == '\n')
+        text += "\r\n";
+      else
+        text += raw[i];
     }
     if (!text.ends_with("\r\n")) text += "\r\n";
     commands += deliver("alice@example.test", stuffed(text));
@@ -262,8 +273,10 @@ net::Task<Heard> tls_dialogue(net::Connection& connection, const net::TlsContext
   RELAIS_CO_TRY(heard.mail, co_await say(connection, "MAIL FROM:<alice@example.test>\r\n", "\r\n"));
   RELAIS_CO_TRY(heard.offer, co_await say(connection, "EHLO client.test\r\n", "HELP\r\n"));
   RELAIS_CO_TRY(heard.auth, co_await say(connection, std::string(kPlainAlice), "\r\n"));
-  RELAIS_CO_TRY(heard.done, co_await say(connection,
-                                         "MAIL FROM:<alice@example.test>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\nSubject: x\r\n\r\n.\r\nQUIT\r\n", "goodbye\r\n"));
+  RELAIS_CO_TRY(
+      heard.done,
+      co_await say(connection, "MAIL FROM:<alice@example.test>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\nSubject: x\r\n\r\n.\r\nQUIT\r\n",
+                   "goodbye\r\n"));
   co_return heard;
 }
 
@@ -283,7 +296,8 @@ TEST(SmtpSession, StartTlsDiscardsWhatCameBefore) {
   ASSERT_TRUE(listener) << listener.error().text;
   (*listener)->start();
   auto dialogue = [&]() -> net::Task<Heard> {
-    RELAIS_CO_TRY(const auto connection, co_await net::connect(platform.names.loops().at(1), "127.0.0.1", (*listener)->port(), net::in(kSoon)));
+    RELAIS_CO_TRY(const auto connection,
+                  co_await net::connect(platform.names.loops().at(1), "127.0.0.1", (*listener)->port(), net::in(kSoon)));
     RELAIS_CO_TRY_VOID(co_await read_until(*connection, "ESMTP Relais\r\n"));
     co_return co_await tls_dialogue(*connection, **client_tls);
   };
@@ -292,7 +306,8 @@ TEST(SmtpSession, StartTlsDiscardsWhatCameBefore) {
   EXPECT_THAT(heard->before, HasSubstr("250-STARTTLS\r\n"));
   EXPECT_THAT(heard->before, HasSubstr("538 5.7.11 STARTTLS first\r\n"));
   EXPECT_EQ(heard->after_injection, "220 2.0.0 go ahead\r\n");
-  EXPECT_EQ(heard->mail, "503 5.5.1 say hello first, and one MAIL at a time\r\n") << "the hello is forgotten, and the injected one was never heard";
+  EXPECT_EQ(heard->mail, "503 5.5.1 say hello first, and one MAIL at a time\r\n")
+      << "the hello is forgotten, and the injected one was never heard";
   EXPECT_THAT(heard->offer, Not(HasSubstr("STARTTLS")));
   EXPECT_THAT(heard->offer, HasSubstr("250-AUTH SCRAM-SHA-256 PLAIN LOGIN\r\n"));
   EXPECT_EQ(heard->auth, "235 2.7.0 welcome\r\n");
