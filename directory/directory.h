@@ -103,6 +103,9 @@ class Directory {
   /// A user name is the address; a bare local part gets the default domain where one is configured.
   /// Takes the same time whether or not the account exists. Fault::refused "AUTHENTICATIONFAILED" alike for unknown, wrong and disabled.
   virtual net::Task<Login> authenticate(std::string user, std::string password) = 0;
+  /// What logins as this user count under: the same for all spellings of an account's name (case, quoting, with or without the default
+  /// domain), whether or not it exists. Looks nothing up.
+  virtual std::string login_name(std::string_view user) const = 0;
   /// Keys for SCRAM; for unknown users made-up ones that are the same at each call (RFC 5802 §9 hides who exists).
   virtual net::Task<ScramKeys> scram_keys(std::string user) = 0;
   /// After a SCRAM proof has been verified against scram_keys.

@@ -84,6 +84,11 @@ class LmdbDirectory final : public Directory {
     co_return still_valid(record->account.number, record->generation);
   }
 
+  std::string login_name(std::string_view user) const override {
+    const auto name = parse_user(user, options_.default_domain);
+    return name ? name->text() : to_lower(user);
+  }
+
   net::Task<ScramKeys> scram_keys(std::string user) override {
     RELAIS_CO_TRY(const auto record, find_user(user));
     if (record && record->account.has_password) {
@@ -289,8 +294,7 @@ class LmdbDirectory final : public Directory {
 
   /// RFC 5802 §9: who does not exist looks like who does, each time alike.
   ScramKeys made_up_keys(std::string_view user) const {
-    const auto name = parse_user(user, options_.default_domain);
-    const auto who = name ? name->text() : std::string(user);
+    const auto who = login_name(user);
     ScramKeys keys;
     keys.salt = hmac(Digest::sha256, secret_, "salt " + who).substr(0, 16);
     keys.iterations = options_.cost.scram_iterations;

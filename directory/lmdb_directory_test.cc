@@ -263,6 +263,20 @@ TEST_F(DirectoryTest, LoginsWithAddressOrBareName) {
   EXPECT_FALSE(logs_in("ann+tag@example.org", "secret"));
 }
 
+TEST_F(DirectoryTest, EverySpellingOfAUserIsCountedAsOne) {
+  directory::TestDirectory named({.default_domain = "example.org"});
+  for (const auto* user : {"ada@example.org", "ada", "ADA", "Ada@Example.ORG", "\"ada\"@example.org", "\"a\\da\"@example.org",
+                           "\xef\xbd\x81\x64\x61@example.org"}) {
+    EXPECT_EQ(named->login_name(user), "ada@example.org") << user;
+  }
+  EXPECT_EQ(named->login_name("b\xc3\xbc"
+                              "cher@b\xc3\xbc"
+                              "cher.example"),
+            named->login_name("B\xc3\x9c"
+                              "CHER@xn--bcher-kva.example"));
+  EXPECT_EQ(named->login_name("No Address At All@"), "no address at all@");
+}
+
 TEST_F(DirectoryTest, AccountsWithoutPasswordTakeNoLogin) {
   EXPECT_FALSE(add("ann@example.org", "").has_password);
   EXPECT_FALSE(logs_in("ann", ""));

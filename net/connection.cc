@@ -7,6 +7,8 @@
 #include "net/tls_stream.h"
 
 #include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include <array>
@@ -34,11 +36,13 @@ void Connection::Impl::on_deadline() noexcept {
 }
 
 void Connection::Impl::on_shutdown() noexcept {
+  end_pause();
   if (waits_for_command) stream->cancel_wait();
 }
 
 void Connection::Impl::close() noexcept {
   closed = true;
+  end_pause();
   stream->close();
 }
 
@@ -88,6 +92,22 @@ Task<Woken> Connection::Impl::fill(std::shared_ptr<Impl> self, Deadline deadline
     self->waits_for_input = self->waits_for_command = false;
     self->end_wait();
   }
+}
+
+// A timer of its own: pauses are rare, and the socket's readiness must not end one.
+Task<void> Connection::Impl::pause(std::shared_ptr<Impl> self, std::chrono::milliseconds duration) {
+  self->timed_out = false;
+  if (!self->ended(true)) {
+    asio::steady_timer timer(self->loop_.context, duration);
+    self->pausing = &timer;
+    ++self->loop_.pauses;
+    boost::system::error_code cancelled;
+    co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+    --self->loop_.pauses;
+    self->pausing = nullptr;
+  }
+  if (auto end = self->ended(true)) co_return fail(std::move(*end));
+  co_return Result<void>{};
 }
 
 Task<void> Connection::Impl::wait_writable(std::shared_ptr<Impl> self, Deadline deadline) {
@@ -182,6 +202,7 @@ std::string_view Connection::buffered() const noexcept { return impl_->in.view()
 void Connection::consume(std::size_t n) noexcept { impl_->in.consume(n); }
 Task<Woken> Connection::fill(Deadline deadline, Awaiting awaiting) { return Impl::fill(impl_, deadline, awaiting); }
 void Connection::signal() noexcept { impl_->signal(); }
+Task<void> Connection::pause(std::chrono::milliseconds duration) { return Impl::pause(impl_, duration); }
 Task<void> Connection::flush(Deadline deadline) { return Impl::send(impl_, {}, deadline); }
 Task<void> Connection::write(std::span<const std::string_view> pieces, Deadline deadline) { return Impl::send(impl_, pieces, deadline); }
 Task<void> Connection::start_tls(const TlsContext& context, Deadline deadline) {

@@ -4,6 +4,7 @@
 #include "net/stream.h"
 #include "net/task.h"
 
+#include <chrono>
 #include <memory>
 #include <span>
 #include <string>
@@ -39,10 +40,10 @@ enum class Awaiting : std::uint8_t { command, data };
 /// Errors of all operations: Fault::closed with code
 ///   ""          the peer closed or reset, or close() was called
 ///   "timeout"   the deadline passed
-///   "shutdown"  the platform stops (only from a wait with Awaiting::command)
-/// After "timeout" or "shutdown" of fill() the connection can still be written to (a farewell); after a failed write it is closed.
-/// TLS: Fault::refused with the reason in detail; the connection is closed.
-/// Lifetime: may be destroyed at any time on its loop; what is pending ends with Fault::closed.
+///   "shutdown"  the platform stops (only from a wait with Awaiting::command, and from pause())
+/// After "timeout" or "shutdown" of fill() or pause() the connection can still be written to (a farewell); after a failed write it is
+/// closed. TLS: Fault::refused with the reason in detail; the connection is closed. Lifetime: may be destroyed at any time on its loop;
+/// what is pending ends with Fault::closed.
 class Connection {
  public:
   Connection(Loop& loop, std::unique_ptr<Stream> stream, Endpoints endpoints);
@@ -56,6 +57,9 @@ class Connection {
   void consume(std::size_t n) noexcept;
   /// Waits until more octets are buffered (at most kReadSize at a time), or a signal comes.
   Task<Woken> fill(Deadline deadline, Awaiting awaiting);
+  /// Waits that long without looking at the input. As a wait for a command: a graceful stop ends it (Fault::closed, "shutdown"), and so
+  /// does close().
+  Task<void> pause(std::chrono::milliseconds duration);
   /// Makes a pending or the next fill() return Woken::signal. On the connection's thread only.
   void signal() noexcept;
 

@@ -28,6 +28,7 @@ struct Connection::Impl final : LoopMember {
   Poller& poller() noexcept { return loop_.poller; }
 
   // Coroutines keep the Impl alive; the Connection may be gone when they resume.
+  static Task<void> pause(std::shared_ptr<Impl> self, std::chrono::milliseconds duration);
   static Task<Woken> fill(std::shared_ptr<Impl> self, Deadline deadline, Awaiting awaiting);
   static Task<void> send(std::shared_ptr<Impl> self, std::span<const std::string_view> pieces, Deadline deadline);
   static Task<void> handshake(std::shared_ptr<Impl> self, const TlsContext& context, bool server, std::string server_name,
@@ -37,7 +38,12 @@ struct Connection::Impl final : LoopMember {
 
   static constexpr std::uint16_t kTurn = 16;  ///< operations without a wait
 
+  void end_pause() noexcept {
+    if (pausing != nullptr) pausing->cancel();
+  }
+
   std::unique_ptr<Stream> stream;
+  asio::steady_timer* pausing = nullptr;  ///< of the pause() that is going on
   std::string out;
   ReadBuffer in;
   std::uint16_t unwaited_ = 0;

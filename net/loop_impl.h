@@ -65,6 +65,7 @@ struct Loop::Impl {
   DeadlineWheel wheel;
   BufferPool buffers;
   LoopMember* members = nullptr;
+  std::size_t pauses = 0;  ///< Connection::pause() calls that are going on
   std::atomic<std::size_t> connections{0};
   std::atomic<bool> shutting_down{false};
   std::function<void()> on_empty;  ///< on the loop's thread, each time the last connection ends

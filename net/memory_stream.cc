@@ -214,10 +214,11 @@ std::string ScriptedSession::taken() {
 }
 
 std::string ScriptedSession::run() {
-  // step also runs what other coroutines and threads have posted; the session rests when nothing is left and it waits for input.
+  // step also runs what other coroutines and threads have posted; the session rests when nothing is left and it waits for input, or
+  // pauses.
   while (!state_->ended) {
     if (loop_.step(false)) continue;
-    if (state_->stream != nullptr && state_->stream->waits()) break;
+    if (state_->stream != nullptr && (state_->stream->waits() || loop_.impl().pauses > 0)) break;
     loop_.step(true);
   }
   return taken();

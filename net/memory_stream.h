@@ -41,7 +41,7 @@ class ScriptedSession {
   explicit ScriptedSession(const SessionStarter& session, std::size_t chunk = Script::kNever,
                            Endpoints endpoints = {"192.0.2.1", 12345, "192.0.2.2", 25});
   ~ScriptedSession();
-  /// Lets the session run until it waits for input that is not there, or has ended. @return what it has sent since the last call
+  /// Lets the session run until it waits for input that is not there, pauses, or has ended. @return what it has sent since the last call
   std::string run();
   /// The peer says this; then as run().
   std::string send(std::string_view octets);

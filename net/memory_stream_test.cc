@@ -4,6 +4,7 @@
 #include "net/test_support.h"
 
 #include <gtest/gtest.h>
+#include <boost/asio/detached.hpp>
 
 namespace relais::net {
 namespace {
@@ -83,6 +84,51 @@ TEST(ScriptedSession, GracefulStopEndsAWaitForACommand) {
   session.loop().begin_shutdown();
   session.run();
   EXPECT_TRUE(session.ended());
+}
+
+// Pauses for an hour, or a moment, and says how that ended.
+SessionStarter pauser(std::chrono::milliseconds duration) {
+  return [duration](std::unique_ptr<Connection> connection) -> asio::awaitable<void> {
+    const auto paused = co_await connection->pause(duration);
+    connection->queue(paused ? "done " : paused.error().code + " ");
+    static_cast<void>(co_await connection->flush(in(kSoon)));
+    const auto woken = co_await connection->fill(in(kSoon), Awaiting::command);
+    connection->queue(woken ? std::string(connection->buffered()) : woken.error().code);
+    static_cast<void>(co_await connection->flush(in(kSoon)));
+  };
+}
+
+TEST(Pause, IsNotEndedByInputAndLosesNone) {
+  ScriptedSession session(pauser(5ms));
+  EXPECT_EQ(session.send("input"), "");
+  EXPECT_EQ(session.run_until("input"), "done input");
+}
+
+TEST(Pause, GracefulStopEndsIt) {
+  ScriptedSession session(pauser(1h));
+  EXPECT_EQ(session.run(), "");
+  session.loop().begin_shutdown();
+  EXPECT_EQ(session.run(), "shutdown shutdown");
+  EXPECT_TRUE(session.ended());
+}
+
+TEST(Pause, DoesNotBeginAfterTheStop) {
+  ScriptedSession session(pauser(1h));
+  session.loop().begin_shutdown();
+  EXPECT_EQ(session.run(), "shutdown shutdown");
+}
+
+TEST(Pause, MayBeLeftWaiting) {
+  ScriptedSession session(pauser(1h));  // closed by the destructor
+  session.run();
+  {
+    Loop loop;  // and here the loop ends first
+    Script script;
+    auto connection = std::make_unique<Connection>(loop, scripted_stream(script), Endpoints{});
+    asio::co_spawn(loop.context(), pauser(1h)(std::move(connection)), asio::detached);
+    loop.step(false);
+    EXPECT_EQ(loop.connections(), 1U);
+  }
 }
 
 asio::awaitable<void> signalled(std::unique_ptr<Connection> connection) {

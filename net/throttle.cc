@@ -1,7 +1,9 @@
 // Slows down password guessing.
 #include "net/throttle.h"
 
+#include "base/metrics.h"
 #include "net/address.h"
+#include "net/connection.h"
 
 #include <algorithm>
 
@@ -15,7 +17,9 @@ std::string address_name(std::string_view address) {
   return (key.ipv6 ? "6:" : "4:") + std::to_string(key.value);
 }
 
-std::string account_name(std::string_view account) { return "u:" + std::string(account); }
+constexpr std::size_t kMaxAccount = 320;  // octets: a longer name is nobody's, and must not cost its length in memory
+
+std::string account_name(std::string_view account) { return "u:" + std::string(account.substr(0, kMaxAccount)); }
 
 }  // namespace
 
@@ -61,7 +65,8 @@ std::chrono::milliseconds Throttle::delay(std::string_view address, std::string_
   const auto by_address = address_name(address);
   const auto by_account = account_name(account);
   const std::lock_guard lock(mutex_);
-  return std::max(delay_of(by_address), delay_of(by_account));
+  const auto for_address = delay_of(by_address);
+  return account.empty() ? for_address : std::max(for_address, delay_of(by_account));
 }
 
 void Throttle::failed(std::string_view address, std::string_view account) {
@@ -69,7 +74,7 @@ void Throttle::failed(std::string_view address, std::string_view account) {
   const auto by_account = account_name(account);
   const std::lock_guard lock(mutex_);
   add_failure(by_address);
-  add_failure(by_account);
+  if (!account.empty()) add_failure(by_account);
 }
 
 void Throttle::succeeded(std::string_view address, std::string_view account) {
@@ -82,6 +87,17 @@ void Throttle::succeeded(std::string_view address, std::string_view account) {
     index_.erase(at);
     entries_.erase(entry);
   }
+}
+
+Task<std::chrono::milliseconds> wait_for_turn(Throttle* throttle, Connection& connection, std::string account,
+                                              std::chrono::milliseconds waited) {
+  if (throttle == nullptr) co_return waited;
+  const auto delay = throttle->delay(connection.endpoints().peer_address, account);
+  if (delay <= waited) co_return waited;
+  static auto& slowed = metrics::counter("relais_net_logins_slowed_total", "logins that had to wait because of wrong passwords");
+  slowed.add();
+  RELAIS_CO_TRY_VOID(co_await connection.pause(delay - waited));
+  co_return delay;
 }
 
 std::size_t Throttle::keys() const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/clock.h"
+#include "net/task.h"
 
 #include <chrono>
 #include <cstddef>
@@ -32,7 +33,8 @@ class Throttle {
 
   /// How long an answer to this attempt must wait: the longer of what address and account have earned. To be asked before the
   /// password is checked, so that a right guess waits as long as a wrong one.
-  /// @param address numeric; IPv6 counts per /64  @param account name as the directory has it, existing or not
+  /// @param address numeric; IPv6 counts per /64  @param account Directory::login_name() of who it claims to be, existing or not; empty:
+  /// the attempt has named nobody (yet), and counts for its address alone. Here as in the calls below.
   std::chrono::milliseconds delay(std::string_view address, std::string_view account);
   void failed(std::string_view address, std::string_view account);
   /// Forgets the account's failures and half of the address's: others behind it may be guessing still.
@@ -62,5 +64,14 @@ class Throttle {
   Entries entries_;  // guarded by mutex_, as is index_; most recently used first
   std::unordered_map<std::string_view, Entries::iterator, Hash, std::equal_to<>> index_;  // views of the entries' keys
 };
+
+class Connection;
+
+/// Waits until an answer to this attempt is due. Call it before the password is checked, with what is known then, and again before the
+/// client is told.
+/// @param throttle  null: nobody waits  @param waited  that much has passed already
+/// @return how long the waits were in all. Errors: those of Connection::pause(): a graceful stop ends the wait.
+Task<std::chrono::milliseconds> wait_for_turn(Throttle* throttle, Connection& connection, std::string account,
+                                              std::chrono::milliseconds waited = {});
 
 }  // namespace relais::net

@@ -64,6 +64,23 @@ TEST(Throttle, ForgetsWithTime) {
   EXPECT_EQ(throttle.delay("192.0.2.1", "ann"), 1s);
 }
 
+TEST(Throttle, WhoNamesNobodyCountsForTheAddressAlone) {
+  ManualClock clock;
+  Throttle throttle(clock);
+  for (int i = 0; i < 10; ++i) throttle.failed("192.0.2.1", "");
+  EXPECT_EQ(throttle.keys(), 1U);
+  EXPECT_EQ(throttle.delay("192.0.2.1", ""), 1s);
+  EXPECT_EQ(throttle.delay("198.51.100.1", ""), 0s);
+}
+
+TEST(Throttle, NamesLongerThanAnyAccountsCostNoMore) {
+  ManualClock clock;
+  Throttle throttle(clock);
+  const std::string end_a = std::string(320, 'x') + "a";
+  for (int i = 0; i < 10; ++i) throttle.failed("192.0.2.1", end_a);
+  EXPECT_EQ(throttle.delay("198.51.100.1", std::string(10'000, 'x')), 1s) << "they share one entry";
+}
+
 TEST(Throttle, MemoryIsBounded) {
   ManualClock clock;
   Throttle throttle(clock, 100);

@@ -29,10 +29,12 @@ net::Task<Done> authenticate(Session& session, const Tagged& command) {
     co_return fail(Fault::refused, "no such mechanism", "CANNOT");
   }
   auto response = std::move(args.initial);
-  auto waited = co_await wait_for_turn(session, {});  // for the address; who it is comes later
+  RELAIS_CO_TRY(auto waited, co_await wait_for_turn(session, {}));  // for the address; who it is comes later
   for (;;) {
     auto step = co_await sasl->step(std::move(response));
-    if (!step || step->done) waited = co_await wait_for_turn(session, std::string(sasl->user()), waited);
+    if (!step || step->done) {
+      RELAIS_CO_TRY(waited, co_await wait_for_turn(session, std::string(sasl->user()), waited));
+    }
     if (!step) co_return fail(login_failed(session, std::move(step).error(), sasl->user(), args.mechanism));
     if (step->done && step->challenge.empty()) co_return logged_in(session, *step->login, sasl->user(), args.mechanism);
     // Data that comes with success is one more challenge here, answered by an empty line.

@@ -1,33 +1,26 @@
 // LOGIN.
 #include "imap/server/login.h"
 
-#include "base/ascii.h"
 #include "base/metrics.h"
 #include "imap/proto/login.h"
 #include "imap/server/capability.h"
 #include "net/throttle.h"
 
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
-
 namespace relais::imap {
 
 namespace {
 
-// An attempt that named nobody counts for its address alone: a name of its own, so that it slows down nobody else.
-std::string throttled_name(const Session& session, std::string_view user) { return user.empty() ? session.log().id() : to_lower(user); }
+// An attempt that named nobody counts for its address alone.
+std::string throttled_name(const Session& session, std::string_view user) {
+  return user.empty() ? std::string() : session.server().directory().login_name(user);
+}
 
 }  // namespace
 
-net::asio::awaitable<std::chrono::milliseconds> wait_for_turn(Session& session, std::string user, std::chrono::milliseconds waited) {
-  auto* throttle = session.server().throttle();
-  if (throttle == nullptr) co_return waited;
-  const auto delay = throttle->delay(session.log().peer(), throttled_name(session, user));
-  if (delay <= waited) co_return waited;
-  session.log().event(log::Level::info, "login_slowed_down", {{"user", user}, {"milliseconds", (delay - waited).count()}});
-  net::asio::steady_timer timer(session.connection().loop().executor(), delay - waited);
-  co_await timer.async_wait(net::asio::use_awaitable);
-  co_return delay;
+net::Task<std::chrono::milliseconds> wait_for_turn(Session& session, std::string user, std::chrono::milliseconds waited) {
+  RELAIS_CO_TRY(const auto total, co_await net::wait_for_turn(session.server().throttle(), session.connection(), throttled_name(session, user), waited));
+  if (total > waited) session.log().event(log::Level::info, "login_slowed_down", {{"user", user}, {"milliseconds", (total - waited).count()}});
+  co_return total;
 }
 
 Result<Done> logged_in(Session& session, const directory::Login& login, std::string_view user, std::string_view mechanism) {
@@ -61,8 +54,9 @@ net::Task<Done> login(Session& session, const Tagged& command) {
   RELAIS_CO_TRY(auto args, parse_login(command.rest, session.dialect()));
   // RFC 9051 §6.2.3: LOGINDISABLED was announced.
   if (!session.plaintext_allowed()) co_return fail(Fault::refused, "LOGIN needs TLS here", "PRIVACYREQUIRED");
-  co_await wait_for_turn(session, args.user);
+  RELAIS_CO_TRY(const auto waited, co_await wait_for_turn(session, args.user));
   auto login = co_await session.server().directory().authenticate(args.user, std::move(args.password));
+  RELAIS_CO_TRY_VOID(co_await wait_for_turn(session, args.user, waited));  // others may have guessed meanwhile
   if (!login) co_return fail(login_failed(session, std::move(login).error(), args.user, "LOGIN"));
   co_return logged_in(session, *login, args.user, "LOGIN");
 }

@@ -11,8 +11,8 @@ net::Task<Done> login(Session& session, const Tagged& command);
 /// Waits as long as failed logins from the client's address and into the account ask for. To be awaited before the client learns whether
 /// its credentials are right, so that a right guess waits as long as a wrong one.
 /// @param waited  that much has passed already
-/// @return how long that was in all
-net::asio::awaitable<std::chrono::milliseconds> wait_for_turn(Session& session, std::string user, std::chrono::milliseconds waited = {});
+/// @return how long that was in all. Fault::closed where the platform stops meanwhile
+net::Task<std::chrono::milliseconds> wait_for_turn(Session& session, std::string user, std::chrono::milliseconds waited = {});
 
 /// The client proved who it is: enters the authenticated state, and tells the capabilities that it has there.
 /// Errors: Fault::temporary where the account is not served here now, Fault::refused [LIMIT].

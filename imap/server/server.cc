@@ -5,18 +5,22 @@
 
 namespace relais::imap {
 
-bool Server::enter(storage::AccountId account) {
+bool AccountConnections::enter(storage::AccountId account, std::uint32_t most) {
   const std::lock_guard lock(mutex_);
-  auto& count = sessions_[static_cast<std::uint64_t>(account)];
-  if (options_.max_per_account != 0 && count >= options_.max_per_account) return false;
+  auto& count = counts_[static_cast<std::uint64_t>(account)];
+  if (most != 0 && count >= most) return false;
   ++count;
   return true;
 }
 
-void Server::leave(storage::AccountId account) {
+void AccountConnections::leave(storage::AccountId account) {
   const std::lock_guard lock(mutex_);
-  const auto found = sessions_.find(static_cast<std::uint64_t>(account));
-  if (found != sessions_.end() && --found->second == 0) sessions_.erase(found);
+  const auto found = counts_.find(static_cast<std::uint64_t>(account));
+  if (found != counts_.end() && --found->second == 0) counts_.erase(found);
+}
+
+Server::Server(Services services, Options options) : services_(std::move(services)), options_(std::move(options)) {
+  if (services_.connections == nullptr) services_.connections = std::make_shared<AccountConnections>();
 }
 
 net::SessionStarter session_starter(std::shared_ptr<Server> server) {

@@ -36,6 +36,18 @@ struct Options {
   std::string version;                             ///< for ID; empty: not told
 };
 
+/// How many connections each account has. One for all servers of a process. Threads: any.
+class AccountConnections {
+ public:
+  /// Counts one more. @param most  0: any number  @return false where the account has as many as that
+  bool enter(storage::AccountId account, std::uint32_t most);
+  void leave(storage::AccountId account);
+
+ private:
+  std::mutex mutex_;
+  std::unordered_map<std::uint64_t, std::uint32_t> counts_;  ///< guarded by mutex_
+};
+
 /// What the sessions work with. All of it outlives them.
 struct Services {
   directory::Directory* directory = nullptr;
@@ -43,12 +55,13 @@ struct Services {
   std::shared_ptr<net::TlsContext> tls;  ///< for STARTTLS; null: not offered
   net::Throttle* throttle = nullptr;     ///< slows down password guessing; null: not
   const Clock* clock = &system_clock();
+  std::shared_ptr<AccountConnections> connections{};  ///< null: this server's own
 };
 
-/// What all sessions of a process share. Threads: any.
+/// What all sessions with the same options share. Threads: any.
 class Server {
  public:
-  Server(Services services, Options options) : services_(std::move(services)), options_(std::move(options)) {}
+  Server(Services services, Options options);
 
   const Options& options() const noexcept { return options_; }
   directory::Directory& directory() const noexcept { return *services_.directory; }
@@ -58,14 +71,12 @@ class Server {
   const Clock& clock() const noexcept { return *services_.clock; }
 
   /// Counts a login. @return false where the account has as many connections as it may have
-  bool enter(storage::AccountId account);
-  void leave(storage::AccountId account);
+  bool enter(storage::AccountId account) { return services_.connections->enter(account, options_.max_per_account); }
+  void leave(storage::AccountId account) { services_.connections->leave(account); }
 
  private:
-  const Services services_;
+  Services services_;  ///< constant after construction
   const Options options_;
-  std::mutex mutex_;
-  std::unordered_map<std::uint64_t, std::uint32_t> sessions_;  ///< per account; guarded by mutex_
 };
 
 /// The function that a listener calls for each connection: one session until it ends.

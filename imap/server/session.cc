@@ -53,7 +53,10 @@ net::asio::awaitable<void> Session::serve(std::shared_ptr<Server> server, std::u
   session.greet();
   while (session.state_ != State::logout) {
     if (const auto event = session.take(); event != Framer::Event::more) {
-      if (auto done = co_await session.handle(event); !done) break;
+      if (auto done = co_await session.handle(event); !done) {
+        session.say_bye(done.error());  // a command waited, for the client's next line or for its turn
+        break;
+      }
       continue;
     }
     if (session.wants_push()) {

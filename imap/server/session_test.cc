@@ -6,6 +6,7 @@
 #include "imap/server/testing.h"
 #include "net/connection.h"
 #include "net/test_support.h"
+#include "net/throttle.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -152,6 +153,38 @@ TEST_F(SessionTest, AStopOfThePlatformEndsSessionsBetweenCommands) {
   session_->loop().begin_shutdown();
   EXPECT_EQ(session_->run(), "");
   EXPECT_EQ(session_->send("OP\r\n"), "a OK NOOP completed\r\n* BYE [UNAVAILABLE] shutting down\r\n");
+}
+
+TEST_F(SessionTest, AStopEndsTheWaitAfterWrongPasswords) {
+  auto& world = start();
+  net::Throttle throttle(world.clock());
+  for (int i = 0; i < 20; ++i) throttle.failed("198.51.100.1", "alice");
+  auto services = world.services();
+  services.throttle = &throttle;
+  for (const auto* command : {"a LOGIN alice secret\r\n", "a AUTHENTICATE PLAIN AGFsaWNlAHNlY3JldA==\r\n"}) {
+    net::ScriptedSession guesser(session_starter(std::make_shared<Server>(services, World::plaintext())));
+    guesser.run();
+    EXPECT_EQ(guesser.send(command), "") << "thirty seconds are due";
+    EXPECT_FALSE(guesser.ended());
+    guesser.loop().begin_shutdown();
+    EXPECT_EQ(guesser.run(), "* BYE [UNAVAILABLE] shutting down\r\n");
+    EXPECT_TRUE(guesser.ended());
+  }
+}
+
+TEST_F(SessionTest, ServersOfOneProcessCountTheConnectionsOfAnAccountTogether) {
+  auto options = World::plaintext();
+  options.max_per_account = 2;
+  auto& world = start(options);
+  login(world);
+  net::ScriptedSession second(session_starter(std::make_shared<Server>(world.services(), options)));
+  second.run();
+  EXPECT_THAT(second.send("a LOGIN alice secret\r\n"), StartsWith("a OK"));
+  net::ScriptedSession third(world.starter());
+  third.run();
+  EXPECT_THAT(third.send("a LOGIN alice secret\r\n"), StartsWith("a NO [LIMIT]"));
+  second.send("b LOGOUT\r\n");
+  EXPECT_THAT(third.send("b LOGIN alice secret\r\n"), StartsWith("b OK"));
 }
 
 TEST_F(SessionTest, DeadlinesAreTold) {

@@ -62,12 +62,12 @@ World::World(Options options, std::shared_ptr<net::TlsContext> tls) {
   std::vector<std::unique_ptr<storage::Engine>> engines;
   engines.push_back(std::move(engine));
   store_ = std::make_unique<storage::ShardedStore>(std::move(engines), nullptr, clock_);
-  Services services;
-  services.directory = &directory_;
-  services.store = store_.get();
-  services.tls = std::move(tls);
-  services.clock = &clock_;
-  server_ = std::make_shared<Server>(std::move(services), std::move(options));
+  services_.directory = &directory_;
+  services_.store = store_.get();
+  services_.tls = std::move(tls);
+  services_.clock = &clock_;
+  services_.connections = std::make_shared<AccountConnections>();
+  server_ = std::make_shared<Server>(services_, std::move(options));
 }
 
 storage::Uid World::deliver(const std::string& mailbox, std::string_view message, std::vector<std::string> flags) {

@@ -1,6 +1,7 @@
 // What the tests of the sessions share: a store in memory, a directory that knows three people, and a session over a script.
 #pragma once
 
+#include "base/ascii.h"
 #include "base/clock.h"
 #include "directory/directory.h"
 #include "imap/server/server.h"
@@ -23,6 +24,7 @@ class FakeDirectory final : public directory::Directory {
   net::Task<std::optional<directory::Account>> find(std::string address) override;
   net::Task<std::optional<directory::Account>> find_number(directory::AccountNumber account) override;
   net::Task<directory::Login> authenticate(std::string user, std::string password) override;
+  std::string login_name(std::string_view user) const override { return to_lower(user); }
   net::Task<directory::ScramKeys> scram_keys(std::string user) override;
   net::Task<directory::Login> login_verified(std::string user, std::uint64_t generation) override;
   bool scram_ready() const override { return false; }
@@ -56,6 +58,8 @@ class World {
   }
 
   net::SessionStarter starter() const { return session_starter(server_); }
+  /// What the server works with, for another one beside it.
+  const Services& services() const noexcept { return services_; }
   storage::Store& store() noexcept { return *store_; }
   storage::MemoryEngine& engine() noexcept { return *engine_; }
   ManualClock& clock() noexcept { return clock_; }
@@ -70,6 +74,7 @@ class World {
   FakeDirectory directory_;
   storage::MemoryEngine* engine_ = nullptr;
   std::unique_ptr<storage::ShardedStore> store_;
+  Services services_;
   std::shared_ptr<Server> server_;
 };
 

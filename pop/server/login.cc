@@ -6,11 +6,6 @@
 #include "pop/proto/reply.h"
 #include "pop/server/session.h"
 
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
-
 #include <chrono>
 
 namespace relais::pop {
@@ -57,8 +52,9 @@ net::Task<void> Session::user(Command& command) {
 net::Task<void> Session::pass(Command& command) {
   if (user_.empty()) co_return fail(Fault::syntax, "USER first");
   const auto name = std::exchange(user_, {});
-  co_await slow_down(name);
+  RELAIS_CO_TRY(const auto waited, co_await wait_for_turn(name, {}));
   auto login = co_await services().directory->authenticate(name, std::move(command.text));
+  RELAIS_CO_TRY_VOID(co_await wait_for_turn(name, waited));  // others may have guessed meanwhile
   if (!login) {
     login_failed(login.error(), name);
     co_return Result<void>{};
@@ -87,12 +83,15 @@ net::Task<void> Session::auth(Command& command) {
 }
 
 net::Task<void> Session::auth_steps(directory::SaslServer& sasl, std::optional<std::string> response) {
+  RELAIS_CO_TRY(auto waited, co_await wait_for_turn({}, {}));  // for the address; who it is comes later
   for (;;) {
     auto step = co_await sasl.step(std::move(response));
+    const std::string name(sasl.user());
+    if (!step || step->done) {
+      RELAIS_CO_TRY(waited, co_await wait_for_turn(name, waited));
+    }
     if (!step) {
       if (step.error().fault == Fault::syntax) co_return std::unexpected(std::move(step).error());
-      const std::string name(sasl.user());
-      co_await slow_down(name);
       login_failed(step.error(), name);
       co_return Result<void>{};
     }
@@ -102,8 +101,6 @@ net::Task<void> Session::auth_steps(directory::SaslServer& sasl, std::optional<s
       if (!response) co_return Result<void>{};
     }
     if (!step->done) continue;
-    const std::string name(sasl.user());
-    co_await slow_down(name);
     co_return co_await login_succeeded(step->login->account, name);
   }
 }
@@ -128,7 +125,7 @@ net::Task<std::optional<std::string>> Session::auth_line(std::string_view challe
 
 void Session::login_failed(const Error& error, std::string_view name) {
   if (error.fault == Fault::refused) {
-    if (services().throttle != nullptr) services().throttle->failed(log_.peer(), to_lower(name));
+    if (services().throttle != nullptr) services().throttle->failed(log_.peer(), login_name(name));
     logins_counter(false).add();
     log_.event(log::Level::info, "login failed", {{"user", name}});
   } else {
@@ -139,7 +136,7 @@ void Session::login_failed(const Error& error, std::string_view name) {
 }
 
 net::Task<void> Session::login_succeeded(const directory::Account& account, std::string_view name) {
-  if (services().throttle != nullptr) services().throttle->succeeded(log_.peer(), to_lower(name));
+  if (services().throttle != nullptr) services().throttle->succeeded(log_.peer(), login_name(name));
   logins_counter(true).add();
   RELAIS_CO_TRY_VOID(co_await open_maildrop(account));
   log_.event(log::Level::info, "login", {{"user", account.address}, {"tls", encrypted()}, {"messages", drop_.count()}});
@@ -169,14 +166,8 @@ net::Task<void> Session::open_maildrop(const directory::Account& account) {
   co_return Result<void>{};
 }
 
-// Who has guessed wrong often waits, whether this guess was right or not.
-net::asio::awaitable<void> Session::slow_down(std::string_view name) {
-  if (services().throttle == nullptr) co_return;
-  const auto pause = services().throttle->delay(log_.peer(), to_lower(name));
-  if (pause.count() <= 0) co_return;
-  net::asio::steady_timer timer(co_await net::asio::this_coro::executor, pause);
-  boost::system::error_code cancelled;
-  co_await timer.async_wait(net::asio::redirect_error(net::asio::use_awaitable, cancelled));
+net::Task<std::chrono::milliseconds> Session::wait_for_turn(std::string_view user, std::chrono::milliseconds waited) {
+  return net::wait_for_turn(services().throttle, *connection_, login_name(user), waited);
 }
 
 // RFC 2595 §4.

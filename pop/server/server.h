@@ -40,6 +40,8 @@ struct Services {
   std::shared_ptr<const net::TlsContext> tls{};  ///< for STLS; null: not offered
   net::Throttle* throttle = nullptr;             ///< slows down wrong passwords; null: does not
   std::shared_ptr<MaildropLocks> locks{};        ///< null: this server's own
+  std::shared_ptr<std::atomic<std::size_t>>
+      prefetched{};  ///< octets that sessions hold of messages nobody asked for yet; null: this server's own
 };
 
 /// Shared by the sessions of all loops. Constant but for the locks and the prefetch account. Threads: any.
@@ -51,12 +53,11 @@ class Server {
   const Options& options() const noexcept { return options_; }
   MaildropLocks& locks() const noexcept { return *services_.locks; }
   /// Octets that sessions hold of messages nobody asked for yet.
-  std::atomic<std::size_t>& prefetched() noexcept { return prefetched_; }
+  std::atomic<std::size_t>& prefetched() const noexcept { return *services_.prefetched; }
 
  private:
   Services services_;
   const Options options_;
-  std::atomic<std::size_t> prefetched_{0};
 };
 
 /// Makes what a net::Listener wants; for port 995 the listener has the TLS context. A connection that is encrypted already gets no STLS.

@@ -259,6 +259,7 @@ net::Task<void> Session::rset(Command&) {
 
 Server::Server(Services services, Options options) : services_(std::move(services)), options_(options) {
   if (services_.locks == nullptr) services_.locks = std::make_shared<MaildropLocks>();
+  if (services_.prefetched == nullptr) services_.prefetched = std::make_shared<std::atomic<std::size_t>>(0);
 }
 
 namespace {

@@ -74,7 +74,9 @@ class Session {
   void login_failed(const Error& error, std::string_view user);
   net::Task<void> login_succeeded(const directory::Account& account, std::string_view user);
   net::Task<void> open_maildrop(const directory::Account& account);
-  net::asio::awaitable<void> slow_down(std::string_view user);
+  /// Who has guessed wrong often waits, whether this guess is right or not. @param waited, @return as net::wait_for_turn()
+  net::Task<std::chrono::milliseconds> wait_for_turn(std::string_view user, std::chrono::milliseconds waited);
+  std::string login_name(std::string_view user) const { return user.empty() ? std::string() : services().directory->login_name(user); }
   bool encrypted() const noexcept { return connection_->tls() != nullptr; }
   bool plaintext_allowed() const noexcept { return encrypted() || options().allow_plaintext; }
 

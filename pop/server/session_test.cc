@@ -432,15 +432,53 @@ TEST(PopSession, WrongPasswordsAreCountedForAddressAndAccount) {
             "USER ann\r\nPASS wrong\r\nUSER Ann\r\nPASS wrong\r\nAUTH PLAIN AGFubgB3cm9uZw==\r\nAUTH PLAIN AGFubgB3cm9uZw==\r\nQUIT\r\n"};
     if (i == 2) {
       // Ten are free; from here on an answer waits.
-      EXPECT_EQ(throttle.delay("198.51.100.1", "ann"), std::chrono::milliseconds(0));
+      EXPECT_EQ(throttle.delay("198.51.100.1", "ann@example.org"), std::chrono::milliseconds(0));
       script.to_server = "USER ann\r\nPASS wrong\r\nUSER ann\r\nPASS wrong\r\nQUIT\r\n";
     }
     net::play(script, platform.starter());
     EXPECT_TRUE(script.from_server.ends_with("+OK goodbye\r\n"));
   }
-  EXPECT_GT(throttle.delay("198.51.100.1", "ann"), std::chrono::milliseconds(0));
+  EXPECT_GT(throttle.delay("198.51.100.1", "ann@example.org"), std::chrono::milliseconds(0));
   EXPECT_GT(throttle.delay("192.0.2.1", "somebody"), std::chrono::milliseconds(0));
   EXPECT_EQ(throttle.delay("198.51.100.1", "somebody"), std::chrono::milliseconds(0));
+}
+
+TEST(PopSession, AStopEndsTheWaitAfterWrongPasswords) {
+  ManualClock clock;
+  net::Throttle throttle(clock);
+  for (int i = 0; i < 20; ++i) throttle.failed("198.51.100.1", "ann@example.org");
+  Platform platform(three_messages(), plaintext(), Services{.throttle = &throttle});
+  for (const auto* login : {"PASS secret\r\n", "AUTH PLAIN AGFubgBzZWNyZXQ=\r\n"}) {
+    net::ScriptedSession guesser(platform.starter());
+    guesser.run();
+    guesser.send("USER ANN\r\n");
+    EXPECT_EQ(guesser.send(login), "") << "thirty seconds are due, for a right password too";
+    EXPECT_FALSE(guesser.ended());
+    guesser.loop().begin_shutdown();
+    EXPECT_EQ(guesser.run(), "-ERR [SYS/TEMP] shutting down, come back soon\r\n");
+    EXPECT_TRUE(guesser.ended());
+  }
+}
+
+// An octet every ten milliseconds, four seconds' worth of them: the deadline is that of the whole line.
+TEST(PopSession, ALineThatDripsInIsOutOfTimeAllTheSame) {
+  auto options = plaintext();
+  options.login_limit = std::chrono::seconds(1);
+  Platform platform(three_messages(), options);
+  net::ScriptedSession slow(platform.starter());
+  slow.run();
+  auto next = std::chrono::steady_clock::now();
+  std::size_t sent = 0;
+  while (!slow.ended() && sent < 400) {
+    if (std::chrono::steady_clock::now() < next) {
+      slow.run();
+      continue;
+    }
+    EXPECT_EQ(slow.send("x"), "");
+    ++sent;
+    next += std::chrono::milliseconds(10);
+  }
+  EXPECT_LT(sent, 400U);
 }
 
 TEST(PopSession, ManyMessagesAreListedInPieces) {

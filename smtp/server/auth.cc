@@ -1,14 +1,8 @@
 // AUTH: RFC 4954.
 #include "smtp/proto/auth.h"
 
-#include "base/ascii.h"
 #include "base/encode.h"
 #include "smtp/server/session.h"
-
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 namespace relais::smtp {
 
@@ -41,9 +35,13 @@ Session::Done Session::auth(std::string_view rest) {
 Session::Done Session::auth_steps(directory::SaslServer& sasl, std::optional<std::string> response, std::string_view mechanism) {
   auto& throttle = context_.platform.throttle;
   const auto& peer = log_.peer();
+  RELAIS_CO_TRY(auto waited, co_await wait_for_turn({}, {}));  // for the address; who it is comes later
   for (;;) {
     auto step = co_await sasl.step(std::move(response));
-    const auto user = to_lower(sasl.user());
+    const auto user = sasl.user().empty() ? std::string() : context_.platform.directory.login_name(sasl.user());
+    if (!step || step->done) {
+      RELAIS_CO_TRY(waited, co_await wait_for_turn(user, waited));
+    }
     if (!step) {
       const auto& why = step.error();
       if (why.fault == Fault::syntax) {
@@ -52,7 +50,6 @@ Session::Done Session::auth_steps(directory::SaslServer& sasl, std::optional<std
         log_.event(log::Level::warning, "auth unavailable", {{"user", user}, {"detail", why.detail}});
         reply(454, "4.7.0", "temporary authentication failure");
       } else {
-        co_await slow_down(user);
         throttle.failed(peer, user);
         context_.metrics.auth_failed.add();
         log_.event(log::Level::info, "auth failed", {{"user", user}, {"mechanism", mechanism}});
@@ -67,7 +64,6 @@ Session::Done Session::auth_steps(directory::SaslServer& sasl, std::optional<std
       if (cancelled) co_return Result<void>{};
     }
     if (!step->done) continue;
-    co_await slow_down(user);
     throttle.succeeded(peer, user);
     context_.metrics.auth_succeeded.add();
     account_ = std::move(step->login->account);
@@ -108,13 +104,8 @@ net::Task<std::optional<std::string>> Session::auth_line(std::string_view challe
   co_return std::optional<std::string>{};
 }
 
-// Who has guessed wrong often waits, whether this guess was right or not.
-net::asio::awaitable<void> Session::slow_down(std::string_view user) {
-  const auto pause = context_.platform.throttle.delay(log_.peer(), user);
-  if (pause.count() <= 0) co_return;
-  net::asio::steady_timer timer(co_await net::asio::this_coro::executor, pause);
-  boost::system::error_code cancelled;
-  co_await timer.async_wait(net::asio::redirect_error(net::asio::use_awaitable, cancelled));
+net::Task<std::chrono::milliseconds> Session::wait_for_turn(const std::string& name, std::chrono::milliseconds waited) {
+  return net::wait_for_turn(&context_.platform.throttle, *connection_, name, waited);
 }
 
 }  // namespace relais::smtp

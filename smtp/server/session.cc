@@ -1,6 +1,7 @@
 // The session loop: read a line, look it up, execute, reply.
 #include "smtp/server/session.h"
 
+#include <algorithm>
 #include <array>
 
 namespace relais::smtp {
@@ -85,7 +86,7 @@ Session::Done Session::farewell(const Error& why) {
 net::Deadline Session::command_deadline() const {
   const auto& timeouts = context_.options.timeouts;
   const bool stranger = state_ == kFresh || (context_.policy.require_auth && !account_);
-  return net::in(stranger ? timeouts.first_command : timeouts.command);
+  return net::in(stranger ? std::min(timeouts.first_command, timeouts.command) : timeouts.command);
 }
 
 Session::Done Session::serve() {

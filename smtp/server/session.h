@@ -94,7 +94,8 @@ class Session {
   Done auth(std::string_view rest);
   Done auth_steps(directory::SaslServer& sasl, std::optional<std::string> response, std::string_view mechanism);
   net::Task<std::optional<std::string>> auth_line(std::string_view challenge, bool& cancelled);
-  net::asio::awaitable<void> slow_down(std::string_view user);
+  /// Who has guessed wrong often waits, whether this guess is right or not. @param waited, @return as net::wait_for_turn()
+  net::Task<std::chrono::milliseconds> wait_for_turn(const std::string& name, std::chrono::milliseconds waited);
 
   // ---- content.cc: what DATA and BDAT share
   void begin_content();

@@ -1,6 +1,7 @@
 // Sessions: what wire transcripts can't show. TLS, the stop of the platform, time limits, storage faults, trace fields, large messages.
 #include "smtp/server/test_support.h"
 
+#include "base/encode.h"
 #include "net/tls.h"
 
 #include <gmock/gmock.h>
@@ -92,6 +93,69 @@ TEST(SmtpSession, StopAtACommandBoundary) {
   idle.loop().begin_shutdown();
   EXPECT_EQ(idle.run(), "421 4.3.2 mx.example.test shutting down, try again later\r\n");
   EXPECT_TRUE(idle.ended());
+}
+
+std::string plain(std::string_view user, std::string_view password) {
+  std::string message;
+  message.append(1, '\0').append(user).append(1, '\0').append(password);
+  return "AUTH PLAIN " + to_base64(message) + "\r\n";
+}
+
+// However an account's name is spelled, ten wrong passwords slow down the next guess, from anywhere.
+TEST(SmtpSession, WrongPasswordsCountForAddressAndAccount) {
+  TestPlatform platform;
+  platform.add("alice@example.test");
+  const std::vector<std::string> spellings{"alice@example.test", "ALICE@example.test", "Alice@EXAMPLE.TEST", "\"alice\"@example.test",
+                                           "\"a\\lice\"@example.test"};
+  for (std::size_t i = 0; i < 10; ++i) {
+    EXPECT_EQ(platform.throttle.delay("198.51.100.1", "alice@example.test"), 0s) << i;
+    net::Script wire{.to_server = "EHLO client.test\r\n" + plain(spellings[i % spellings.size()], "wrong")};
+    net::play(wire, platform.service(options_of(Service::submission)));
+    EXPECT_EQ(last_line(wire.from_server), "535 5.7.8 authentication failed\r\n");
+  }
+  EXPECT_EQ(platform.throttle.delay("198.51.100.1", "alice@example.test"), 1s);
+  EXPECT_EQ(platform.throttle.delay("192.0.2.1", "somebody@example.test"), 1s);
+  EXPECT_EQ(platform.throttle.delay("198.51.100.1", "somebody@example.test"), 0s);
+}
+
+TEST(SmtpSession, AStopEndsTheWaitAfterWrongPasswords) {
+  TestPlatform platform;
+  platform.add("alice@example.test");
+  for (int i = 0; i < 20; ++i) platform.throttle.failed("192.0.2.1", "");
+  net::ScriptedSession guesser(platform.service(options_of(Service::submission)));
+  guesser.run();
+  guesser.send("EHLO client.test\r\n");
+  EXPECT_EQ(guesser.send(kPlainAlice), "") << "thirty seconds are due, for a right password too";
+  EXPECT_FALSE(guesser.ended());
+  guesser.loop().begin_shutdown();
+  EXPECT_EQ(guesser.run(), "421 4.3.2 mx.example.test shutting down, try again later\r\n");
+  EXPECT_TRUE(guesser.ended());
+}
+
+// An octet every ten milliseconds, four seconds' worth of them: the deadline is that of the whole line.
+TEST(SmtpSession, ALineThatDripsInIsOutOfTimeAllTheSame) {
+  TestPlatform platform;
+  auto options = options_of(Service::submission);
+  options.timeouts.first_command = 1s;
+  for (const std::string before : {"", "EHLO client.test\r\nAUTH PLAIN\r\n"}) {
+    net::ScriptedSession slow(platform.service(options));
+    slow.run();
+    slow.send(before);
+    std::string heard;
+    auto next = std::chrono::steady_clock::now();
+    std::size_t sent = 0;
+    while (!slow.ended() && sent < 400) {
+      if (std::chrono::steady_clock::now() < next) {
+        heard += slow.run();
+        continue;
+      }
+      heard += slow.send("x");
+      ++sent;
+      next += 10ms;
+    }
+    EXPECT_LT(sent, 400U);
+    EXPECT_EQ(heard, "421 4.4.2 mx.example.test timeout, closing\r\n");
+  }
 }
 
 TEST(SmtpSession, StopLetsAMessageFinish) {
