@@ -401,6 +401,22 @@ TEST(Listener, Ipv6) {
   EXPECT_EQ(peer.get_future().get(), "::1");
 }
 
+TEST(Listener, TheUnspecifiedIpv6AddressTakesIpv4Too) {
+  LoopPool loops(1);
+  loops.start();
+  ListenerOptions options;
+  options.name = "test";
+  options.address = "::";
+  auto session = [](std::unique_ptr<Connection> connection) -> asio::awaitable<void> {
+    connection->queue(connection->endpoints().peer_address);
+    static_cast<void>(co_await connection->flush(in(kSoon)));
+  };
+  const auto listener = Listener::open(loops, options, session);
+  if (!listener) GTEST_SKIP() << "no IPv6 here: " << listener.error().text;
+  (*listener)->start();
+  EXPECT_EQ(as_client((*listener)->port(), read_all), "127.0.0.1") << "told as the IPv4 address it is";
+}
+
 TEST(Listener, APauseLetsConnectionsWait) {
   TestServer server(echo, {}, 1);
   server.listener->pause(true);

@@ -57,8 +57,9 @@ Result<Descriptor> bind_socket(const ListenerOptions& options, const SocketAddre
   const int on = 1;
   ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (shared) ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
-  // "::" and "0.0.0.0" are two listeners that do not meet.
-  if (address.family() == AF_INET6) ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  // "::" is every address of the machine, those of IPv4 too, whatever the system's default is (net.ipv6.bindv6only).
+  const int off = 0;
+  if (address.family() == AF_INET6) ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
   if (::bind(fd.get(), address.get(), address.size) != 0) return cannot_listen(options, errno);
   return fd;
 }

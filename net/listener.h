@@ -16,7 +16,7 @@ using SessionStarter = std::function<asio::awaitable<void>(std::unique_ptr<Conne
 
 struct ListenerOptions {
   std::string name;                          ///< "imap", "submission": for logs and metrics
-  std::string address;                       ///< numeric IPv4 or IPv6
+  std::string address;                       ///< numeric IPv4 or IPv6; "::" takes both
   std::uint16_t port = 0;                    ///< 0: any free one (tests); the same for every loop
   std::shared_ptr<TlsContext> implicit_tls;  ///< null: plain. The handshake happens before the session starts, with a deadline of its own
   std::uint32_t max_connections = 100'000;

@@ -20,6 +20,8 @@ namespace {
 
 using Handler = asio::async_result<asio::use_awaitable_t<>, void(Result<void>)>::handler_type;
 
+Result<void> too_busy() { return fail(Fault::temporary, "too busy, try again later", "", "worker queue full or closed"); }
+
 struct Job {
   std::function<void()> function;
   Handler handler;
@@ -53,6 +55,16 @@ struct WorkerPool::Impl {
     }
   }
 
+  void end() {
+    {
+      const std::lock_guard lock(mutex);
+      ending = true;
+    }
+    wake.notify_all();
+    for (auto& thread : threads) thread.join();
+    threads.clear();
+  }
+
   const std::size_t max_queued;
   metrics::Gauge& depth = metrics::gauge("relais_net_worker_queue_jobs", "jobs that wait for a worker thread");
   metrics::Counter& refused = metrics::counter("relais_net_worker_refused_total", "jobs refused because the worker queue was full");
@@ -68,13 +80,18 @@ WorkerPool::WorkerPool(unsigned threads, std::size_t max_queued) : impl_(std::ma
   for (unsigned i = 0; i < threads; ++i) impl_->threads.emplace_back([impl = impl_.get()] { impl->work(); });
 }
 
-WorkerPool::~WorkerPool() {
+WorkerPool::~WorkerPool() { impl_->end(); }
+
+void WorkerPool::stop() {
+  std::deque<Job> queued;
   {
     const std::lock_guard lock(impl_->mutex);
     impl_->ending = true;
+    queued.swap(impl_->queue);
   }
-  impl_->wake.notify_all();
-  for (auto& thread : impl_->threads) thread.join();
+  impl_->depth.add(-static_cast<std::int64_t>(queued.size()));
+  for (auto& job : queued) std::move(job).resume(too_busy());
+  impl_->end();
 }
 
 Task<void> WorkerPool::submit(std::function<void()> job) {
@@ -91,7 +108,7 @@ Task<void> WorkerPool::submit(std::function<void()> job) {
       }
     }
     impl->refused.add();
-    std::move(queued).resume(fail(Fault::temporary, "too busy, try again later", "", "worker queue full"));
+    std::move(queued).resume(too_busy());
   };
   return asio::async_initiate<const asio::use_awaitable_t<>, void(Result<void>)>(std::move(initiate), asio::use_awaitable);
 }

@@ -19,8 +19,12 @@ class WorkerPool {
   WorkerPool(unsigned threads, std::size_t max_queued);
   ~WorkerPool();  ///< finishes what is queued, joins
 
+  /// Finishes the jobs that run and joins; those that are queued, and later ones, get Fault::temporary. Afterwards the callers' io_contexts
+  /// may end before the pool, and so may what the jobs worked on. Idempotent; not from a worker.
+  void stop();
+
   /// Runs `job` on a worker and resumes the caller on its own executor with the job's Result<T>.
-  /// What the job throws is thrown here again. Lifetime: the caller's io_context outlives the pool.
+  /// What the job throws is thrown here again. Lifetime: the caller's io_context outlives the pool, or its stop().
   template <class F, class R = std::invoke_result_t<F>>
   asio::awaitable<R> run(F job) {
     std::optional<R> result;

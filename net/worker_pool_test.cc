@@ -78,6 +78,33 @@ TEST(WorkerPool, AFullQueueIsTemporary) {
   EXPECT_EQ(third.get().value(), 2);
 }
 
+TEST(WorkerPool, AStopFinishesWhatRunsAndRefusesTheRest) {
+  LoopPool loops(1);
+  loops.start();
+  std::promise<void> release;
+  std::promise<void> started;
+  WorkerPool pool(1, 10);
+  auto run = [&](std::function<Number()> job) -> asio::awaitable<Number> { co_return co_await pool.run(std::move(job)); };
+  auto running = asio::co_spawn(loops.at(0).context(), run([&]() -> Number {
+                                  started.set_value();
+                                  release.get_future().wait();
+                                  return 1;
+                                }),
+                                asio::use_future);
+  started.get_future().get();
+  auto queued = asio::co_spawn(loops.at(0).context(), run([]() -> Number { return 2; }), asio::use_future);
+  run_on(loops.at(0), []() -> asio::awaitable<int> { co_return 0; }());  // so that it is queued
+  std::thread stopper([&] { pool.stop(); });
+  EXPECT_EQ(queued.get().error().fault, Fault::temporary);
+  release.set_value();
+  EXPECT_EQ(running.get().value(), 1);
+  stopper.join();
+  const auto late = run_on(loops.at(0), run([]() -> Number { return 3; }));
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().fault, Fault::temporary);
+  pool.stop();
+}
+
 TEST(WorkerPool, ManyCallers) {
   LoopPool loops(2);
   loops.start();
