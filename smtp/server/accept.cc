@@ -6,7 +6,7 @@
 #include "smtp/server/session.h"
 
 #include <algorithm>
-#include <unordered_set>
+#include <unordered_map>
 
 namespace relais::smtp {
 namespace {
@@ -18,10 +18,30 @@ struct HeaderFacts {
   std::size_t received = 0;
   bool date = false;
   bool message_id = false;
-  std::unordered_set<std::string> delivered_to;  // lower case
 };
 
-HeaderFacts read_header(std::string_view header) {
+// Positions of recipients by address in lower case. Made when the first Delivered-To is met: nearly no message has one, and a header full
+// of them must cost no memory of its own.
+class Looping {
+ public:
+  explicit Looping(const std::vector<AcceptedRecipient>& recipients) : recipients_(recipients), flags_(recipients.size(), false) {}
+  void delivered_to(std::string_view address) {
+    if (positions_.empty()) {
+      for (std::size_t i = 0; i < recipients_.size(); ++i) positions_[to_lower(recipients_[i].address)].push_back(i);
+    }
+    const auto found = positions_.find(to_lower(trim(address)));
+    if (found == positions_.end()) return;
+    for (const auto i : found->second) flags_[i] = true;
+  }
+  std::vector<bool> take() { return std::move(flags_); }
+
+ private:
+  const std::vector<AcceptedRecipient>& recipients_;
+  std::unordered_map<std::string, std::vector<std::size_t>> positions_;
+  std::vector<bool> flags_;
+};
+
+HeaderFacts read_header(std::string_view header, Looping& looping) {
   HeaderFacts facts;
   message::for_each_field(header, [&](const message::Field& field) {
     if (iequals(field.name, "received")) {
@@ -31,7 +51,7 @@ HeaderFacts read_header(std::string_view header) {
     } else if (iequals(field.name, "message-id")) {
       facts.message_id = true;
     } else if (iequals(field.name, "delivered-to")) {
-      facts.delivered_to.insert(to_lower(trim(field.value)));
+      looping.delivered_to(field.value);
     }
   });
   return facts;
@@ -76,13 +96,10 @@ Session::Done Session::accept_message() {
   const auto content = spool_.view();
   if (!content) co_return co_await end_content(Reply{452, "4.3.1", "not enough storage, try again later"});
   const auto header = content->substr(0, message::header_end(*content));
-  const auto facts = read_header(header);
-  std::vector<bool> looping(transaction_.recipients.size(), facts.received > context_.options.max_received);
-  if (!facts.delivered_to.empty()) {
-    for (std::size_t i = 0; i < looping.size(); ++i) {
-      looping[i] = looping[i] || facts.delivered_to.contains(to_lower(transaction_.recipients[i].address));
-    }
-  }
+  Looping loop_finder(transaction_.recipients);
+  const auto facts = read_header(header, loop_finder);
+  auto looping = loop_finder.take();
+  if (facts.received > context_.options.max_received) looping.assign(looping.size(), true);
   const auto loops = static_cast<std::size_t>(std::ranges::count(looping, true));
   // One reply for all: the message is refused for all where it loops for one. LMTP refuses for that one.
   if (loops != 0 && (!context_.policy.lmtp || loops == looping.size())) co_return co_await end_content(loop_reply());

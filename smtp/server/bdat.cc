@@ -26,7 +26,11 @@ Session::Done Session::bdat(std::string_view rest) {
   if (transaction_.recipients.empty() || (state_ != kRcpt && state_ != kChunks)) {
     // RFC 3030 §2: the chunk is taken and dropped even so.
     RELAIS_CO_TRY_VOID(co_await skip_chunk(args->size));
-    if (!closing_) protocol_error(state_ == kMail ? 554 : 503, "5.5.1", state_ == kMail ? "no valid recipients" : "MAIL and RCPT first");
+    if (!closing_) {
+      const bool refused = state_ == kMail;
+      protocol_error(refused && !context_.policy.lmtp ? 554 : 503, "5.5.1",
+                     refused ? "no valid recipients" : "MAIL and RCPT first");  // as DATA
+    }
     co_return Result<void>{};
   }
   if (state_ == kRcpt) begin_content();

@@ -9,7 +9,7 @@ namespace relais::smtp {
 
 Session::Done Session::data(std::string_view) {
   if (transaction_.recipients.empty()) {
-    protocol_error(554, "5.5.1", "no valid recipients");  // RFC 5321 §3.3, RFC 2920 §3.1
+    protocol_error(context_.policy.lmtp ? 503 : 554, "5.5.1", "no valid recipients");  // RFC 5321 §3.3, RFC 2920 §3.1; RFC 2033 §4.2
     co_return Result<void>{};
   }
   if (transaction_.body == Body::binary) {

@@ -38,10 +38,12 @@ Delivery::Impl::Impl(storage::Store& mail, directory::Directory& names, Delivery
                               "shards whose left-over mail is not known yet; mail for several accounts waits for one")),
       retries(metrics::counter("relais_smtp_delivery_retries_total", "attempts to finish an accepted message later")),
       bounces(metrics::counter("relais_smtp_bounces_total", "delivery status notifications sent")),
-      held(metrics::counter("relais_smtp_held_total", "accepted messages that could be neither delivered nor bounced")),
+      held(metrics::gauge("relais_smtp_held_messages",
+                          "accepted messages that could be neither delivered nor bounced and are kept for the administrator")),
       shards(mail.shards()) {
   unlisted.set(static_cast<std::int64_t>(shards.size()));
   open_intents.set(0);
+  held.set(0);
 }
 
 storage::AppendMessage Delivery::Impl::copy_for(std::string_view sender, std::string_view recipient, std::string_view trace,

@@ -83,7 +83,7 @@ struct Delivery::Impl {
   metrics::Gauge& unlisted;
   metrics::Counter& retries;
   metrics::Counter& bounces;
-  metrics::Counter& held;
+  metrics::Gauge& held;
 
   struct Shard {
     bool listed = false;  ///< recover() knows what an earlier process left here

@@ -1,6 +1,7 @@
 // The delivery agent: everybody or nobody, once, through faults and crashes at every step.
 #include "smtp/server/delivery.h"
 
+#include "base/metrics.h"
 #include "smtp/server/bounce.h"
 #include "smtp/server/test_support.h"
 
@@ -191,6 +192,7 @@ TEST(Delivery, NobodyToTellKeepsTheMessage) {
     EXPECT_EQ(setup.deferred(kHeldMailbox), 1U);
     setup.platform.restart();
     EXPECT_EQ(setup.platform.delivery->pending(), 0U) << "held mail is not tried again";
+    EXPECT_EQ(metrics::gauge("relais_smtp_held_messages", "").value(), 1) << "and seen after a restart too";
   }
 }
 

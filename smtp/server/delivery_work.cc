@@ -65,6 +65,14 @@ net::Task<void> Delivery::Impl::recover_shard(storage::ShardNumber shard) {
       }
     }
   }
+  std::uint32_t kept = 0;
+  if (const auto mailbox = co_await store.status(account, std::string(kHeldMailbox)); mailbox) {
+    kept = mailbox->messages;
+  } else if (!is_missing(mailbox.error())) {
+    co_return fail(mailbox.error());
+  }
+  held.add(kept);
+  if (kept != 0) log::event(log::Level::warning, "undeliverable mail is held", {{"shard", shard}, {"messages", kept}});
   if (!found.empty()) log::event(log::Level::info, "accepted mail found", {{"shard", shard}, {"messages", found.size()}});
   open_intents.add(static_cast<std::int64_t>(found.size()));
   const std::lock_guard lock(mutex);
@@ -282,7 +290,7 @@ net::Task<void> Delivery::Impl::hold(storage::ShardNumber shard, storage::Mailbo
   uids.add(uid);
   auto moved = co_await store.move(account, mailbox, std::move(uids), name);
   if (!moved) co_return fail(std::move(moved).error());
-  held.add();
+  held.add(1);
   co_return Result<void>{};
 }
 

@@ -44,7 +44,7 @@ struct Options {
   std::uint64_t max_discarded_octets = 256ULL * 1024 * 1024;  ///< of content above the limit that is read, to give a proper reply
   std::uint32_t max_recipients = 1'000;                       ///< RFC 5321 §4.5.3.1.8: at least 100
   std::uint32_t max_messages = 100'000;                       ///< per session; announced as MAILMAX; 0: no limit
-  std::uint32_t max_received = 50;                            ///< Received fields that mean a loop (RFC 5321 §6.3)
+  std::uint32_t max_received = 100;                           ///< Received fields that mean a loop (RFC 5321 §6.3: at least 100)
   std::uint32_t max_errors = 20;                              ///< bad commands before 421
   std::uint32_t max_unknown_recipients = 100;                 ///< per session, before 421
   std::uint32_t max_auth_failures = 3;                        ///< per session, before 421
