@@ -283,10 +283,11 @@ class CommandLine {
     });
     auto* help = app_.add_subcommand("help", "tell more of a command");
     help->add_option("COMMAND", help_of_, "such as: account add");
-    help->callback([this] { invocation_.run = [this](Invocation&) { return print_help(); }; });
+    json_flag(help);
+    help->callback([this] { invocation_.run = [this](Invocation& invocation) { return print_help(invocation.as_json); }; });
   }
 
-  int print_help() {
+  int print_help(bool as_json) {
     CLI::App* app = &app_;
     for (const auto& word : help_of_) {
       CLI::App* next = nullptr;
@@ -294,13 +295,13 @@ class CommandLine {
         if (candidate->get_name() == word) next = candidate;
       }
       if (!next) {
-        std::cerr << "relais: no command '" << word << "'; see relais help\n";
-        return kExitUsage;
+        return report(Error{Fault::syntax, "", "no command '" + word + "'; see relais help", ""}, as_json);
       }
       app = next;
     }
     // Not app->help(): that would show the help of the command that was parsed, `help` itself.
-    std::cout << app->get_formatter()->make_help(app, app == &app_ ? "relais" : app->get_name(), CLI::AppFormatMode::Normal);
+    const auto text = app->get_formatter()->make_help(app, app == &app_ ? "relais" : app->get_name(), CLI::AppFormatMode::Normal);
+    std::cout << (as_json ? json(text).dump() + "\n" : text);
     return kExitOk;
   }
 

@@ -5,6 +5,7 @@
 #include "admin/command.h"
 #include "admin/layout.h"
 #include "message/address.h"
+#include "net/address.h"
 
 #include <fmt/format.h>
 
@@ -73,8 +74,11 @@ Result<nlohmann::json> make_platform(const InitOptions& options) {
   }
   const std::string host = domain.empty() ? machine_name() : "mail." + domain;
   const std::string listen = !options.listen.empty() ? options.listen : options.base_port ? "127.0.0.1" : "0.0.0.0";
+  if (const auto address = net::parse_address(listen, 0); !address) {
+    return fail(Fault::syntax, "--listen takes a numeric address such as 192.0.2.1, 0.0.0.0 or ::, not '" + listen + "'");
+  }
 
-  for (const auto& folder : {layout.certificate().parent_path(), layout.data(), layout.run()}) {
+  for (const auto& folder : {layout.certificate().parent_path(), layout.spool(), layout.run()}) {
     fs::create_directories(folder, ec);
     if (ec) return fail(Fault::temporary, "cannot make " + folder.string() + ": " + ec.message());
   }

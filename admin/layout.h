@@ -10,7 +10,7 @@ namespace relais::admin {
 /// DIR/tls/                 certificate.pem, key.pem (as made by init; the configuration may name others)
 /// DIR/data/directory/      the directory's LMDB environment
 /// DIR/data/shards/NNN/     one folder per shard: index/ and segments/
-/// DIR/data/spool/          messages too large for memory while they arrive; emptied by the kernel when they are done
+/// DIR/data/spool/          messages too large for memory while they arrive, most often without a name; emptied at each start
 /// DIR/run/lock             held by the one process that has the data open
 /// DIR/run/admin.sock       where the running platform takes administrative commands
 struct Layout {
@@ -20,6 +20,7 @@ struct Layout {
   std::filesystem::path certificate() const { return root / "tls" / "certificate.pem"; }
   std::filesystem::path key() const { return root / "tls" / "key.pem"; }
   std::filesystem::path data() const { return root / "data"; }
+  std::filesystem::path spool() const { return data() / "spool"; }
   std::filesystem::path run() const { return root / "run"; }
   std::filesystem::path lock() const { return run() / "lock"; }
   std::filesystem::path socket() const { return run() / "admin.sock"; }

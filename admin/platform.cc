@@ -9,6 +9,19 @@
 namespace relais::admin {
 namespace {
 
+// Left by a process that was killed between making a file and taking its name away. Only while the lock is held: the files of a process
+// that lives have no name.
+Result<void> empty_spool(const std::filesystem::path& spool) {
+  std::error_code ec;
+  std::filesystem::create_directories(spool, ec);
+  for (std::filesystem::directory_iterator entry(spool, ec), end; !ec && entry != end; entry.increment(ec)) {
+    std::filesystem::remove_all(entry->path(), ec);
+    if (ec) break;
+  }
+  if (ec) return fail(Fault::temporary, "cannot prepare " + spool.string() + ": " + ec.message());
+  return {};
+}
+
 // A connection is a descriptor: take all that the system gives.
 void raise_descriptor_limit() {
   rlimit limit{};
@@ -62,6 +75,7 @@ Result<std::unique_ptr<Platform>> Platform::start(const std::filesystem::path& d
 Result<void> Platform::open() {
   RELAIS_TRY(tls_, net::TlsContext::server(certificate_files(settings_, layout_.root)));
   RELAIS_TRY(data_, Data::open(layout_, settings_, workers_));
+  RELAIS_TRY_VOID(empty_spool(layout_.spool()));
   limits_ = std::make_unique<antispam::RateLimits>(rate_limits(settings_));
   delivery_ = std::make_unique<smtp::Delivery>(*data_->store, *data_->directory, delivery_options(settings_));
   backend_ = std::make_unique<Backend>(data_->backend(workers_));
@@ -84,32 +98,41 @@ Result<void> Platform::open_listeners() {
   const smtp::Platform smtp_platform{*data_->directory, *delivery_, *data_->store, *limits_, throttle_};
   const auto smtp_starter = [&](smtp::Service service, bool starttls) {
     return with_plaintext_policy(policy, [&](bool allowed) {
-      auto options = smtp_options(settings_, service);
+      auto options = smtp_options(settings_, layout_.root, service);
       options.allow_plaintext_auth = allowed;
       return smtp::make_service(options, smtp_platform, starttls ? tls_ : nullptr);
     });
   };
-  const auto smtp_busy = smtp::busy_reply(smtp_options(settings_, smtp::Service::mx));
+  const auto smtp_busy = smtp::busy_reply(smtp_options(settings_, layout_.root, smtp::Service::mx));
   RELAIS_TRY_VOID(listen("smtp", smtp_starter(smtp::Service::mx, true), false, smtp_busy));
   RELAIS_TRY_VOID(listen("submission", smtp_starter(smtp::Service::submission, true), false, smtp_busy));
   RELAIS_TRY_VOID(listen("submissions", smtp_starter(smtp::Service::submission, false), true, smtp_busy));
   RELAIS_TRY_VOID(listen("lmtp", smtp_starter(smtp::Service::lmtp, true), false, smtp_busy));
 
+  // The policy may make two servers of a protocol; what limits an account or the process is counted once.
+  const imap::Services imap_services{.directory = data_->directory.get(),
+                                     .store = data_->store.get(),
+                                     .tls = tls_,
+                                     .throttle = &throttle_,
+                                     .connections = std::make_shared<imap::AccountConnections>()};
   const auto imap_starter = with_plaintext_policy(policy, [&](bool allowed) {
-    auto options = imap_options(settings_);
+    auto options = imap_options(settings_, layout_.root);
     options.allow_plaintext = allowed;
-    return imap::session_starter(
-        std::make_shared<imap::Server>(imap::Services{data_->directory.get(), data_->store.get(), tls_, &throttle_}, options));
+    return imap::session_starter(std::make_shared<imap::Server>(imap_services, options));
   });
   RELAIS_TRY_VOID(listen("imap", imap_starter, false, "* BYE too many connections\r\n"));
   RELAIS_TRY_VOID(listen("imaps", imap_starter, true, ""));
 
-  const auto locks = std::make_shared<pop::MaildropLocks>();
+  const pop::Services pop_services{.directory = data_->directory.get(),
+                                   .store = data_->store.get(),
+                                   .tls = tls_,
+                                   .throttle = &throttle_,
+                                   .locks = std::make_shared<pop::MaildropLocks>(),
+                                   .prefetched = std::make_shared<std::atomic<std::size_t>>(0)};
   const auto pop_starter = with_plaintext_policy(policy, [&](bool allowed) {
     auto options = pop_options(settings_);
     options.allow_plaintext = allowed;
-    return pop::session_starter(
-        std::make_shared<pop::Server>(pop::Services{data_->directory.get(), data_->store.get(), tls_, &throttle_, locks}, options));
+    return pop::session_starter(std::make_shared<pop::Server>(pop_services, options));
   });
   RELAIS_TRY_VOID(listen("pop3", pop_starter, false, "-ERR [SYS/TEMP] too many connections\r\n"));
   return listen("pop3s", pop_starter, true, "");
@@ -142,12 +165,12 @@ Result<void> Platform::ready() const {
 
 std::string Platform::ready_line() const {
   std::string line = "ready";
-  for (const auto& service : services_) {
-    const bool v6 = service.address.find(':') != std::string::npos;
-    line +=
-        " " + service.name + "=" + (v6 ? "[" + service.address + "]" : service.address) + ":" + std::to_string(service.listener->port());
-  }
-  if (http_) line += " http=" + settings_.text("listen.http_address") + ":" + std::to_string(http_->port());
+  const auto add = [&](const std::string& name, const std::string& address, std::uint16_t port) {
+    const bool v6 = address.find(':') != std::string::npos;
+    line += " " + name + "=" + (v6 ? "[" + address + "]" : address) + ":" + std::to_string(port);
+  };
+  for (const auto& service : services_) add(service.name, service.address, service.listener->port());
+  if (http_) add("http", settings_.text("listen.http_address"), http_->port());
   return line;
 }
 
@@ -161,6 +184,8 @@ Result<void> Platform::reload() {
 bool Platform::stop() {
   for (const auto& service : services_) service.listener->stop();
   const bool clean = loops_.shutdown(settings_.duration("platform.shutdown_limit"));
+  // Sessions may be left that wait for a worker or a commit: after these two nobody resumes them, and the loops may end.
+  workers_.stop();
   control_.reset();
   http_.reset();
   data_->store->close();

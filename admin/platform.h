@@ -68,13 +68,13 @@ class Platform {
   const Layout layout_;
   config::Values settings_;
   net::WorkerPool workers_;
-  net::LoopPool loops_;
   std::shared_ptr<net::TlsContext> tls_;
   std::unique_ptr<Data> data_;
   net::Throttle throttle_;
   std::unique_ptr<antispam::RateLimits> limits_;
   std::unique_ptr<smtp::Delivery> delivery_;
   std::unique_ptr<Backend> backend_;
+  net::LoopPool loops_;  ///< ends before what its sessions work with; what could still resume one has ended by then: see stop()
   std::vector<Service> services_;
   std::unique_ptr<ControlServer> control_;
   std::unique_ptr<HttpServer> http_;

@@ -65,7 +65,7 @@ void add_protocols(Schema& schema) {
   schema.section("smtp", "SMTP, submission and LMTP.",
                  {size("max_message_size", "50MB", "64KB", "2GB", "Largest message; announced as SIZE."),
                   integer("max_recipients", 1'000, 100, 100'000, "recipients", "Per message (RFC 5321: at least 100)."),
-                  integer("max_received", 50, 20, 1'000, "fields", "Received fields that mean a loop."),
+                  integer("max_received", 100, 20, 1'000, "fields", "Received fields that mean a loop (RFC 5321: at least 100)."),
                   duration("command_timeout", "5m", "10s", "1h", "For a command line (RFC 5321: 5 minutes)."),
                   duration("data_timeout", "3m", "10s", "1h", "Without an octet of a message (RFC 5321: 3 minutes)."),
                   integer("client_messages_per_minute", 60'000, 0, 100'000'000, "messages",
@@ -173,11 +173,12 @@ smtp::DeliveryOptions delivery_options(const Values& settings) {
   return options;
 }
 
-smtp::Options smtp_options(const Values& settings, smtp::Service service) {
+smtp::Options smtp_options(const Values& settings, const fs::path& dir, smtp::Service service) {
   smtp::Options options;
   options.service = service;
   options.hostname = host_name(settings);
   options.postmaster = settings.text("auth.postmaster");
+  options.spool_directory = Layout(dir).spool();
   options.max_message_octets = settings.size("smtp.max_message_size");
   options.max_recipients = static_cast<std::uint32_t>(settings.integer("smtp.max_recipients"));
   options.max_received = static_cast<std::uint32_t>(settings.integer("smtp.max_received"));
@@ -186,8 +187,9 @@ smtp::Options smtp_options(const Values& settings, smtp::Service service) {
   return options;
 }
 
-imap::Options imap_options(const Values& settings) {
+imap::Options imap_options(const Values& settings, const fs::path& dir) {
   imap::Options options;
+  options.spool_directory = Layout(dir).spool();
   options.append_limit = settings.size("imap.append_limit");
   options.max_per_account = static_cast<std::uint32_t>(settings.integer("imap.max_per_account"));
   options.idle_limit = seconds(settings, "imap.idle_limit");

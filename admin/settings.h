@@ -39,8 +39,8 @@ directory::LmdbDirectoryOptions directory_options(const config::Values& settings
 storage::StoreOptions store_options(const config::Values& settings, const std::filesystem::path& dir, net::WorkerPool& pool);
 antispam::RateLimitOptions rate_limits(const config::Values& settings);
 smtp::DeliveryOptions delivery_options(const config::Values& settings);
-smtp::Options smtp_options(const config::Values& settings, smtp::Service service);
-imap::Options imap_options(const config::Values& settings);
+smtp::Options smtp_options(const config::Values& settings, const std::filesystem::path& dir, smtp::Service service);
+imap::Options imap_options(const config::Values& settings, const std::filesystem::path& dir);
 pop::Options pop_options(const config::Values& settings);
 
 }  // namespace relais::admin

@@ -21,8 +21,10 @@ TEST(Settings, EveryOptionComesFromAKeyThatExists) {
   net::WorkerPool pool(1, 1);
   EXPECT_EQ(directory_options(*values, "/p").path, "/p/data/directory");
   EXPECT_EQ(store_options(*values, "/p", pool).shards, 4);
-  EXPECT_EQ(smtp_options(*values, smtp::Service::lmtp).max_message_octets, 50U << 20);
-  EXPECT_GE(imap_options(*values).idle_limit, std::chrono::minutes(30));
+  EXPECT_EQ(smtp_options(*values, "/p", smtp::Service::lmtp).max_message_octets, 50U << 20);
+  EXPECT_EQ(smtp_options(*values, "/p", smtp::Service::mx).spool_directory, "/p/data/spool");
+  EXPECT_EQ(imap_options(*values, "/p").spool_directory, "/p/data/spool");
+  EXPECT_GE(imap_options(*values, "/p").idle_limit, std::chrono::minutes(30));
   EXPECT_GE(pop_options(*values).idle_limit, std::chrono::minutes(10));
   EXPECT_FALSE(host_name(*values).empty());
   EXPECT_EQ(certificate_files(*values, "/p").front().key, "/p/tls/key.pem");

@@ -134,8 +134,26 @@ class Platform:
         with self.smtp() as client:
             client.sendmail(sender, recipient, message)
 
-    def connect(self, service):
-        return Wire(socket.create_connection(("127.0.0.1", self.port(service)), timeout=60))
+    def http(self, path):
+        """GET on the administrative port: status and body."""
+        with socket.create_connection(("127.0.0.1", self.port("http"))) as http:
+            http.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+            answer = b""
+            while more := http.recv(65536):
+                answer += more
+        head, _, body = answer.partition(b"\r\n\r\n")
+        return int(head.split()[1]), body.decode()
+
+    def metric(self, name):
+        """The value of a metric without labels; None while there is none."""
+        for line in self.http("/metrics")[1].splitlines():
+            if line.startswith(name + " "):
+                return float(line.split()[1])
+        return None
+
+    def connect(self, service, source="127.0.0.1"):
+        """A raw connection. `source`: any address of 127.0.0.0/8, to be another client than the rest of the test."""
+        return Wire(socket.create_connection(("127.0.0.1", self.port(service)), timeout=60, source_address=(source, 0)))
 
 
 class Wire:

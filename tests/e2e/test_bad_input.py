@@ -150,6 +150,63 @@ def test_plain_text_on_a_tls_port(platform):
         assert wire.closed()
 
 
+def test_what_is_no_handshake_after_starttls_ends_the_session(platform):
+    for service, greeting, command, good in (("smtp", b"220", b"STARTTLS\r\n", b"220"), ("submission", b"220", b"STARTTLS\r\n", b"220"), ("lmtp", b"220", b"STARTTLS\r\n", b"220"),
+                                             ("imap", b"*", b"a STARTTLS\r\n", b"a OK"), ("pop3", b"+OK", b"STLS\r\n", b"+OK")):
+        wire = platform.connect(service)
+        wire.until(greeting)
+        wire.send(command)
+        wire.until(good)
+        wire.send(b"EHLO x\r\na LOGIN x y\r\nUSER ada\r\n" * 10)
+        rest = b""
+        while line := wire.line():
+            rest += line
+        assert b"250" not in rest and b"OK" not in rest, (service, rest)
+    platform.imap("ada@example.test").logout()
+
+
+def test_no_open_relay(platform):
+    """Whatever the sender claims to be, and however the address is dressed up: mail for other domains is refused."""
+    recipients = (b"<eve@remote.example>", b"<@example.test:eve@remote.example>", b"<eve%remote.example@example.test>", b"<remote.example!eve@example.test>",
+                  b'<"eve@remote.example"@example.test>', b"<eve@[192.0.2.1]>", b"<eve@[127.0.0.1]>", b"<eve@example.test.remote.example>", b"<eve@localhost>",
+                  b"<eve@xn--example.test>", b"<ada@example.test@remote.example>", b"<>", b"eve@remote.example")
+    for service, hello in (("smtp", b"EHLO example.test"), ("lmtp", b"LHLO example.test")):
+        for sender in (b"<>", b"<ada@example.test>", b"<eve@remote.example>"):
+            wire, replies = smtp(platform, hello, b"MAIL FROM:" + sender, service=service)
+            assert replies[1].startswith(b"250")
+            for recipient in recipients:
+                wire.send(b"RCPT TO:" + recipient + b"\r\n")
+                assert wire.smtp_reply()[:1] == b"5", (service, sender, recipient)
+            wire.send(b"DATA\r\n")
+            assert wire.smtp_reply()[:1] == b"5"
+    # Submission: nothing before a login, and only as oneself after it.
+    _, replies = smtp(platform, b"EHLO x", b"MAIL FROM:<ada@example.test>", b"RCPT TO:<bob@example.test>", service="submission")
+    assert replies[1].startswith(b"530") and replies[2].startswith(b"503")
+    with platform.submission("ada@example.test") as client:
+        assert client.mail("bob@example.test")[0] == 553
+        assert client.mail("ada@example.test")[0] == 250
+        assert client.rcpt("eve@remote.example")[0] == 550
+        assert client.rcpt("bob@example.test")[0] == 250
+
+
+def test_eight_bit_and_nul_in_headers_come_back_as_they_were(platform):
+    address = platform.add_account("odd")
+    message = b"Subject: Gr\xfc\xdfe \xff\xfe\r\nFrom: \xc3\xa9 <e@remote.example>\r\nX\xe4: y\r\nX-Nul: a\0b\r\nno colon\r\n\r\n\x80\0\r\n"
+    wire, _ = smtp(platform, b"EHLO x", b"MAIL FROM:<a@remote.example>", b"RCPT TO:<%s>" % address.encode(), b"DATA")
+    wire.send(message + b".\r\n")
+    assert wire.smtp_reply().startswith(b"250")
+    client = platform.imap(address)
+    client.select("INBOX")
+    status, fetched = client.fetch("1", "(ENVELOPE BODYSTRUCTURE)")
+    assert status == "OK"
+    # BODY[] may not hold NUL (RFC 3501 section 9): BINARY may.
+    pop = platform.pop3(address)
+    whole = b"\r\n".join(pop.retr(1)[1]) + b"\r\n"
+    assert whole.endswith(message), whole
+    pop.quit()
+    client.logout()
+
+
 def test_half_open_connections_do_not_disturb_others(platform):
     wires = [platform.connect(service) for _ in range(100) for service in ("smtp", "imap", "pop3", "imaps")]
     for wire in wires:
@@ -158,6 +215,68 @@ def test_half_open_connections_do_not_disturb_others(platform):
     platform.deliver("ada@example.test", b"Subject: x\r\n\r\n")
     for wire in wires:
         wire.close()
+
+
+def slowed(platform, service, source, user, password=b"wrong"):
+    """One login attempt: how long its answer took."""
+    wire = platform.connect(service, source)
+    wire.line()
+    began = time.monotonic()
+    if service == "imap":
+        wire.send(b'a LOGIN "%s" "%s"\r\n' % (user.replace(b"\\", b"\\\\").replace(b'"', b'\\"'), password))
+        answer = wire.until(b"a ")[-1]
+    elif service == "pop3":
+        wire.send(b"USER %s\r\nPASS %s\r\n" % (user, password))
+        wire.line()
+        answer = wire.line()
+    else:
+        wire.send(b"EHLO x\r\n")
+        wire.smtp_reply()
+        wire.send(b"AUTH PLAIN " + base64.b64encode(b"\0" + user + b"\0" + password) + b"\r\n")
+        answer = wire.smtp_reply()
+    wire.close()
+    assert password != b"wrong" or answer[:3] in (b"a N", b"-ER", b"535"), answer
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("service", ["imap", "pop3", "submission"])
+def test_wrong_passwords_slow_that_address_and_that_account(tmp_path, service):
+    with relais.running(tmp_path / "p") as platform:
+        for name in ("ada", "bob"):
+            platform.add_account(name)
+        # The account in all its spellings, from one address.
+        for n in range(10):
+            slowed(platform, service, "127.0.0.2", (b"ada@example.test", b"ADA", b'"a\\da"@Example.Test')[n % 3])
+        assert platform.metric("relais_net_logins_slowed_total") is None
+        assert slowed(platform, service, "127.0.0.2", b"bob") > 0.9  # that address
+        assert slowed(platform, service, "127.0.0.3", b"ada") > 0.9  # that account
+        assert slowed(platform, service, "127.0.0.4", b"ada", relais.PASSWORD.encode()) > 0.9  # a right guess waits as long
+        assert platform.metric("relais_net_logins_slowed_total") == 3
+        slowed(platform, service, "127.0.0.5", b"bob")
+        assert platform.metric("relais_net_logins_slowed_total") == 3  # others do not wait
+
+
+def test_others_do_not_notice_an_auth_flood(tmp_path):
+    with relais.running(tmp_path / "p") as platform:
+        ada = platform.add_account("ada")
+        floods = []
+        for n in range(60):
+            service = ("imap", "pop3", "submission")[n % 3]
+            wire = platform.connect(service, "127.0.0.2")
+            auth = base64.b64encode(b"\0nobody%d@example.test\0wrong" % n)
+            wire.send({"imap": b"a LOGIN nobody%d wrong\r\n" % n, "pop3": b"USER nobody%d\r\nPASS wrong\r\n" % n,
+                       "submission": b"EHLO x\r\nAUTH PLAIN " + auth + b"\r\n"}[service] * 20)
+            floods.append(wire)
+        before = memory_kb(platform)
+        for _ in range(5):
+            platform.deliver(ada, b"Subject: x\r\n\r\nx\r\n")
+            client = platform.imap(ada)
+            client.select("INBOX")
+            client.logout()
+        assert memory_kb(platform) - before < 50_000
+        for wire in floods:
+            wire.close()
+        platform.stop()  # at once: whoever waits for an answer is told
 
 
 def test_ten_wrong_passwords_slow_the_next_ones(tmp_path):

@@ -1,4 +1,6 @@
 """Starting, reloading and stopping: certificates, graceful stop, idle clients."""
+import os
+import pathlib
 import socket
 import ssl
 import subprocess
@@ -38,6 +40,61 @@ def test_graceful_stop_finishes_a_message_in_flight(own_platform):
     client = own_platform.imap("ada@example.test")
     assert client.select("INBOX")[1] == [b"1"]
     client.logout()
+
+
+def test_large_messages_arrive_through_a_spool_of_the_platforms_own(own_platform):
+    spool = own_platform.dir / "data" / "spool"
+    assert spool.is_dir()
+
+    def spooled():
+        found = []
+        for fd in pathlib.Path(f"/proc/{own_platform.process.pid}/fd").iterdir():
+            try:
+                found.append(os.readlink(fd))
+            except FileNotFoundError:
+                pass  # closed meanwhile
+        return [name for name in found if name.startswith(str(spool.resolve()))]
+
+    smtp = own_platform.connect("smtp")
+    smtp.smtp_reply()
+    for command in (b"EHLO x", b"MAIL FROM:<>", b"RCPT TO:<ada@example.test>", b"DATA"):
+        smtp.send(command + b"\r\n")
+        smtp.smtp_reply()
+    smtp.send(b"Subject: large\r\n\r\n" + (b"x" * 70 + b"\r\n") * 15_000)
+    relais.wait_until(lambda: len(spooled()) == 1, "the spooled message")
+    imap = own_platform.connect("imap")
+    imap.line()
+    imap.send(b'a LOGIN ada@example.test "%s"\r\nb APPEND INBOX {2000000+}\r\n' % relais.PASSWORD.encode() + b"x" * 1_000_000)
+    relais.wait_until(lambda: len(spooled()) == 2, "the spooled APPEND")
+    assert list(spool.iterdir()) == []  # they have no name: a crash leaves nothing behind
+    smtp.send(b".\r\n")
+    assert smtp.smtp_reply().startswith(b"250")
+    imap.send(b"x" * 1_000_000 + b"\r\n")
+    assert imap.until(b"b ")[-1].startswith(b"b OK")
+    relais.wait_until(lambda: not spooled(), "the end of the spooled messages")
+
+
+def test_the_spool_is_emptied_at_each_start(own_platform):
+    own_platform.kill()
+    spool = own_platform.dir / "data" / "spool"
+    (spool / "spool-left1").write_bytes(b"half a message")
+    own_platform.start()
+    assert list(spool.iterdir()) == []
+    own_platform.stop()
+    spool.rmdir()  # as in a platform that an earlier version made
+    own_platform.start()
+    assert spool.is_dir()
+
+
+def test_a_stop_while_administrative_commands_are_at_work(own_platform):
+    """They read the data in other threads: the process ends cleanly all the same, and each command has its answer or says that it has none."""
+    for n in range(30):
+        own_platform.deliver("ada@example.test", b"Subject: %d\r\n\r\n" % n + (b"y" * 70 + b"\r\n") * 5_000)
+    commands = [subprocess.Popen([relais.BINARY, "storage", "check", "--dir", str(own_platform.dir)], stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(8)]
+    own_platform.stop()
+    for command in commands:
+        out, err = command.communicate()
+        assert command.returncode in (0, 3), (out, err)
 
 
 def presented_certificate(platform):
@@ -81,21 +138,13 @@ def test_old_tls_is_refused(own_platform):
 
 
 def test_health_and_metrics(own_platform):
-    def get(path):
-        with socket.create_connection(("127.0.0.1", own_platform.port("http"))) as http:
-            http.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
-            answer = b""
-            while more := http.recv(65536):
-                answer += more
-        head, _, body = answer.partition(b"\r\n\r\n")
-        return int(head.split()[1]), body.decode()
-
-    assert get("/health/live") [0] == 200
-    assert get("/health/ready")[0] == 200
-    assert get("/nonsense")[0] == 404
+    assert own_platform.http("/health/live")[0] == 200
+    assert own_platform.http("/health/ready")[0] == 200
+    assert own_platform.http("/nonsense")[0] == 404
     own_platform.deliver("ada@example.test", b"Subject: x\r\n\r\nx\r\n")
-    status, metrics = get("/metrics")
+    status, metrics = own_platform.http("/metrics")
     assert status == 200 and "# TYPE relais_" in metrics
+    assert own_platform.metric("relais_smtp_held_messages") == 0 and own_platform.metric("relais_smtp_unlisted_shards") == 0
 
 
 def test_every_log_line_of_a_session_carries_its_id(own_platform):
