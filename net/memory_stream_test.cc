@@ -87,15 +87,18 @@ TEST(ScriptedSession, GracefulStopEndsAWaitForACommand) {
 }
 
 // Pauses for an hour, or a moment, and says how that ended.
+asio::awaitable<void> pause_for(std::unique_ptr<Connection> connection, std::chrono::milliseconds duration) {
+  const auto paused = co_await connection->pause(duration);
+  connection->queue(paused ? "done " : paused.error().code + " ");
+  static_cast<void>(co_await connection->flush(in(kSoon)));
+  const auto woken = co_await connection->fill(in(kSoon), Awaiting::command);
+  connection->queue(woken ? std::string(connection->buffered()) : woken.error().code);
+  static_cast<void>(co_await connection->flush(in(kSoon)));
+}
+
+// The lambda is no coroutine: what it captured is copied into the frame.
 SessionStarter pauser(std::chrono::milliseconds duration) {
-  return [duration](std::unique_ptr<Connection> connection) -> asio::awaitable<void> {
-    const auto paused = co_await connection->pause(duration);
-    connection->queue(paused ? "done " : paused.error().code + " ");
-    static_cast<void>(co_await connection->flush(in(kSoon)));
-    const auto woken = co_await connection->fill(in(kSoon), Awaiting::command);
-    connection->queue(woken ? std::string(connection->buffered()) : woken.error().code);
-    static_cast<void>(co_await connection->flush(in(kSoon)));
-  };
+  return [duration](std::unique_ptr<Connection> connection) { return pause_for(std::move(connection), duration); };
 }
 
 TEST(Pause, IsNotEndedByInputAndLosesNone) {

@@ -743,18 +743,18 @@ TEST_F(LmdbEngineTest, CompactionWhileReadingAndWriting) {
 }
 
 TEST_F(LmdbEngineTest, CompactionLeavesDamagedSegmentsAlone) {
-  segment_size = 8'000;
+  segment_size = 8'000;  // several records each, however well they compress
   open();
   std::vector<BlobId> ids;
-  for (unsigned i = 0; i < 12; ++i) ids.push_back(store(*engine, kAnn, {blob(text(9'000, i))}).value()[0]);
-  for (unsigned i = 0; i < 12; i += 2) ASSERT_TRUE(transact([&](Txn& txn, std::span<const BlobId>) { return txn.release_blob(ids[i]); }));
+  for (unsigned i = 0; i < 24; ++i) ids.push_back(store(*engine, kAnn, {blob(text(3'500, i))}).value()[0]);
+  for (unsigned i = 0; i < 24; i += 2) ASSERT_TRUE(transact([&](Txn& txn, std::span<const BlobId>) { return txn.release_blob(ids[i]); }));
   engine.reset();
   damage(segment(1), 36, "damage");
   open();
   ASSERT_TRUE(wait(engine->compact(0.1)));
   EXPECT_TRUE(std::filesystem::exists(segment(1)));
   EXPECT_FALSE(std::filesystem::exists(segment(2)));
-  for (unsigned i = 1; i < 12; i += 2) EXPECT_TRUE(load(*engine, ids[i]) == text(9'000, i)) << i;
+  for (unsigned i = 1; i < 24; i += 2) EXPECT_TRUE(load(*engine, ids[i]) == text(3'500, i)) << i;
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 """What no well-behaved client sends: each gets the protocol's own reply, and others do not notice."""
 import base64
+import os
 import socket
 import time
 
@@ -26,6 +27,10 @@ def memory_kb(platform):
     for line in open(f"/proc/{platform.process.pid}/status"):
         if line.startswith("VmRSS:"):
             return int(line.split()[1])
+
+
+# A sanitizer keeps what was freed for a while, and shadows of everything.
+MEMORY_BOUND_KB = 50_000 * (10 if os.environ.get("RELAIS_SANITIZE") else 1)
 
 
 @pytest.mark.parametrize("end", WRONG_ENDS, ids=repr)
@@ -71,7 +76,7 @@ def test_100_000_recipients(platform):
         if not reply:
             break
     assert too_many > 0
-    assert memory_kb(platform) - before < 50_000
+    assert memory_kb(platform) - before < MEMORY_BOUND_KB
 
 
 def test_message_larger_than_announced_limit(platform):
@@ -273,7 +278,7 @@ def test_others_do_not_notice_an_auth_flood(tmp_path):
             client = platform.imap(ada)
             client.select("INBOX")
             client.logout()
-        assert memory_kb(platform) - before < 50_000
+        assert memory_kb(platform) - before < MEMORY_BOUND_KB
         for wire in floods:
             wire.close()
         platform.stop()  # at once: whoever waits for an answer is told
