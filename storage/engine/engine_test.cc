@@ -272,7 +272,7 @@ TEST_P(EngineTest, AnAccountIsErased) {
 TEST_P(EngineTest, ManyWritersOfOneAccountNeverConflict) {
   constexpr int kWriters = 16;
   constexpr int kEach = 50;
-  asio::io_context loop;
+  auto& loop = thread_loop();
   int done = 0;
   const auto writer = [&](int number) -> asio::awaitable<void> {
     for (int i = 0; i < kEach; ++i) {

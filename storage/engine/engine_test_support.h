@@ -12,9 +12,11 @@
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 namespace relais::storage::testing {
 
@@ -40,10 +42,22 @@ class TempFolder {
   std::filesystem::path path_;
 };
 
-/// Runs a task on a loop of its own until it is done.
+/// The calling thread's loop. It lives until the program ends, since a worker that has just resumed a coroutine may still be in its post().
+inline asio::io_context& thread_loop() {
+  static std::mutex mutex;
+  static std::vector<std::unique_ptr<asio::io_context>> loops;
+  thread_local asio::io_context& mine = [] -> asio::io_context& {
+    const std::lock_guard lock(mutex);
+    return *loops.emplace_back(std::make_unique<asio::io_context>());
+  }();
+  mine.restart();
+  return mine;
+}
+
+/// Runs a task on the thread's loop until it is done.
 template <class T>
 Result<T> wait(net::Task<T> task) {
-  asio::io_context loop;
+  auto& loop = thread_loop();
   std::optional<Result<T>> result;
   asio::co_spawn(loop, std::move(task), [&result](std::exception_ptr thrown, Result<T> r) {
     if (thrown) std::rethrow_exception(thrown);

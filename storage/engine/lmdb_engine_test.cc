@@ -578,7 +578,7 @@ TEST_F(LmdbEngineTest, ShortWritesAreUndone) {
 TEST_F(LmdbEngineTest, OneTooLargeBodyDoesNotTakeTheOthersWithIt) {
   open();
   faults->arm(FaultPoint::journal_write, ENOSPC, 1);
-  asio::io_context loop;
+  auto& loop = thread_loop();
   int done = 0;
   for (int i = 0; i < 10; ++i)
     asio::co_spawn(loop, engine->transact(kAnn, {blob(text(500, 1))}, put("k" + std::to_string(i), "v")),
