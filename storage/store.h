@@ -32,20 +32,20 @@ struct AppendMessage {
   PreparedPtr message;
   /// Complete header fields (each ends with CRLF) to put in front: Return-Path, Delivered-To, Received. Differs per recipient.
   std::string trace_header;
-  FlagBits system_flags = 0;             ///< of kSystemFlags
+  FlagBits system_flags = 0;  ///< of kSystemFlags
   std::vector<std::string> keywords;
-  std::int64_t internal_date = 0;        ///< seconds since epoch; 0 means now
-  std::int16_t internal_zone = 0;        ///< minutes east of UTC
+  std::int64_t internal_date = 0;  ///< seconds since epoch; 0 means now
+  std::int16_t internal_zone = 0;  ///< minutes east of UTC
   // What a migrator dictates:
-  std::optional<Uid> uid;                ///< must be >= uid_next, else Fault::refused
-  std::optional<ModSeq> mod_seq;         ///< must be above the mailbox's highest, else a new one is used
-  std::string uidl;                      ///< POP3 UIDL to keep, 1-70 characters of 0x21-0x7E
+  std::optional<Uid> uid;         ///< must be >= uid_next, else Fault::refused
+  std::optional<ModSeq> mod_seq;  ///< must be above the mailbox's highest, else a new one is used
+  std::string uidl;               ///< POP3 UIDL to keep, 1-70 characters of 0x21-0x7E
 };
 
 struct AppendResult {
   MailboxId mailbox{};
   std::uint32_t uid_validity = 0;
-  std::vector<Uid> uids;                 ///< in the order of the messages
+  std::vector<Uid> uids;  ///< in the order of the messages
 };
 
 enum class FlagOperation : std::uint8_t { replace, add, remove };
@@ -60,10 +60,10 @@ struct StoreFlagsRequest {
 };
 
 struct StoreFlagsResult {
-  std::vector<FlagChange> changed;       ///< every message that exists in the set and passed unchanged_since, with its flags afterwards
-  NumberSet failed;                      ///< refused by unchanged_since
+  std::vector<FlagChange> changed;  ///< every message that exists in the set and passed unchanged_since, with its flags afterwards
+  NumberSet failed;                 ///< refused by unchanged_since
   ModSeq highest_mod_seq = 0;
-  std::vector<std::string> keywords;     ///< of the mailbox afterwards
+  std::vector<std::string> keywords;  ///< of the mailbox afterwards
 };
 
 struct ExpungeResult {
@@ -72,37 +72,38 @@ struct ExpungeResult {
 };
 
 struct CopyResult {
-  std::uint32_t uid_validity = 0;        ///< of the destination
+  MailboxId mailbox{};             ///< the destination
+  std::uint32_t uid_validity = 0;  ///< of the destination
   /// Pairwise, ascending source order (RFC 4315 §3): from[i] became to[i].
   std::vector<Uid> from;
   std::vector<Uid> to;
-  ModSeq highest_mod_seq = 0;            ///< of the source, after a MOVE
+  ModSeq highest_mod_seq = 0;  ///< of the source, after a MOVE
 };
 
 /// What fetch() shall bring. Batches are bounded by octets and count: ask again with first = FetchBatch::next.
 struct FetchRequest {
-  const NumberSet* uids = nullptr;       ///< not null; valid until fetch() returns
-  Uid first = 1;                         ///< resume here
-  std::uint32_t fields = kFetchFlags;    ///< of FetchField
-  ModSeq changed_since = 0;              ///< only messages changed after it
+  const NumberSet* uids = nullptr;     ///< not null; valid until fetch() returns
+  Uid first = 1;                       ///< resume here
+  std::uint32_t fields = kFetchFlags;  ///< of FetchField
+  ModSeq changed_since = 0;            ///< only messages changed after it
   std::uint32_t max_messages = 2'000;
-  std::uint32_t max_octets = 512 * 1024; ///< stop adding messages beyond it
+  std::uint32_t max_octets = 512 * 1024;     ///< stop adding messages beyond it
   std::uint32_t content_limit = 256 * 1024;  ///< a larger message's content is left to read_content()
 };
 
 /// Some messages, ascending UID. Reuse one object for many calls: its memory is kept.
 struct FetchBatch {
   std::vector<MessageView> messages;
-  std::string octets;                    ///< what the views point into
-  Uid next = 0;                          ///< where to go on; 0 at the end
-  ModSeq highest_mod_seq = 0;            ///< of the mailbox when this was read
+  std::string octets;          ///< what the views point into
+  Uid next = 0;                ///< where to go on; 0 at the end
+  ModSeq highest_mod_seq = 0;  ///< of the mailbox when this was read
 };
 
 struct QuotaUsage {
   std::uint64_t octets = 0;
   std::uint64_t messages = 0;
-  std::uint64_t octets_limit = 0;        ///< 0: none
-  std::uint64_t messages_limit = 0;      ///< 0: none
+  std::uint64_t octets_limit = 0;    ///< 0: none
+  std::uint64_t messages_limit = 0;  ///< 0: none
 };
 
 /// While it lives, events reach the callback. Destroy it on any thread; no call begins after the destructor returned.
@@ -120,8 +121,8 @@ class Subscription {
 ///   many keywords, mailboxes, no UIDs left), TRYCREATE (destination of APPEND, COPY, MOVE missing), USEATTR, HASCHILDREN (RFC 9051 §7.1),
 ///   EXPUNGEISSUED.
 /// Mailbox names: UTF-8, '/' between levels, no empty level, no control characters, at most 255 octets per level and 1,000 in all;
-/// "INBOX" in any case is the inbox, which exists always. From its first touch on an account also has Archive, Drafts, Junk, Sent and Trash, with
-/// their special uses and subscribed.
+/// "INBOX" in any case is the inbox, which exists always. From its first touch on an account also has Archive, Drafts, Junk, Sent and
+/// Trash, with their special uses and subscribed.
 class Store {
  public:
   virtual ~Store() = default;
@@ -133,12 +134,13 @@ class Store {
   /// All mailboxes and subscriptions, sorted by name, INBOX first. A parent that was never created does not appear.
   virtual net::Task<std::vector<MailboxInfo>> list(AccountRef account) = 0;
   virtual net::Task<MailboxInfo> status(AccountRef account, std::string name) = 0;
-  /// Makes missing parents too; a \Noselect name becomes a mailbox. Fault::refused USEATTR (RFC 6154 §3) where another mailbox has the special
-  /// use already, unless that one was never used (then the use passes on).
+  /// Makes missing parents too; a \Noselect name becomes a mailbox. Fault::refused USEATTR (RFC 6154 §3) where another mailbox has the
+  /// special use already, unless that one was never used (then the use passes on).
   /// @param uid_validity  dictated by a migrator. An existing mailbox that never held a message (INBOX and the other default ones) takes it
   ///                      over, together with the special use; any other gives ALREADYEXISTS.
-  virtual net::Task<MailboxInfo> create(AccountRef account, std::string name, std::uint8_t special_use, std::optional<std::uint32_t> uid_validity) = 0;
-  /// Children move along; renaming INBOX moves its messages into a new mailbox (RFC 9051 §6.3.6).
+  virtual net::Task<MailboxInfo> create(AccountRef account, std::string name, std::uint8_t special_use,
+                                        std::optional<std::uint32_t> uid_validity) = 0;
+  /// Children move along; renaming INBOX moves its messages into a new mailbox (RFC 9051 §6.3.6), many of them as move() does.
   virtual net::Task<void> rename(AccountRef account, std::string from, std::string to) = 0;
   /// A mailbox with children stays as \Noselect and loses its messages; one that is so already and has children is refused.
   virtual net::Task<void> remove(AccountRef account, std::string name) = 0;
@@ -151,7 +153,8 @@ class Store {
   virtual net::Task<MailboxChanges> changes(AccountRef account, MailboxId mailbox, ModSeq since, bool with_vanished) = 0;
   virtual net::Task<void> fetch(AccountRef account, MailboxId mailbox, FetchRequest request, FetchBatch& batch) = 0;
   /// Appends [offset, offset + length) of a message to `into`. Fault::refused EXPUNGEISSUED where it is gone.
-  virtual net::Task<void> read_content(AccountRef account, MailboxId mailbox, Uid uid, std::uint64_t offset, std::uint64_t length, std::string& into) = 0;
+  virtual net::Task<void> read_content(AccountRef account, MailboxId mailbox, Uid uid, std::uint64_t offset, std::uint64_t length,
+                                       std::string& into) = 0;
   virtual net::Task<QuotaUsage> quota(AccountRef account) = 0;
 
   // ---- writing
@@ -162,12 +165,14 @@ class Store {
                                          std::string once) = 0;
   virtual net::Task<void> forget_once(AccountRef account, std::string once) = 0;
   virtual net::Task<StoreFlagsResult> store_flags(AccountRef account, MailboxId mailbox, StoreFlagsRequest request) = 0;
-  /// Removes the messages of `uids` (nullopt: all) that carry \Deleted; with `any_flag` also those that do not (POP3, a migrator): that is one
-  /// transaction, all or none. Without `any_flag` a large set is removed in several steps, and an error may leave a part of it removed.
+  /// Removes the messages of `uids` (nullopt: all) that carry \Deleted; with `any_flag` also those that do not (POP3, a migrator): that is
+  /// one transaction, all or none. Without `any_flag` a large set is removed in several steps, and an error may leave a part of it removed.
   virtual net::Task<ExpungeResult> expunge(AccountRef account, MailboxId mailbox, std::optional<NumberSet> uids, bool any_flag) = 0;
-  /// Flags, dates and ids are kept. All or nothing; UIDs that are gone are ignored.
+  /// Flags, dates and ids are kept. All or nothing; UIDs that are gone are ignored. A large set is copied in several steps, which others
+  /// may see; where one of them fails, what those before it have copied is removed again. A crash may leave a part of it.
   virtual net::Task<CopyResult> copy(AccountRef account, MailboxId from, NumberSet uids, std::string to) = 0;
-  /// As copy() and then expunge of the originals, in one step per message (RFC 9051 §6.4.8): an error may leave a part of a large set moved.
+  /// As copy() and then expunge of the originals, in one step per message (RFC 9051 §6.4.8): an error may leave a part of a large set
+  /// moved.
   virtual net::Task<CopyResult> move(AccountRef account, MailboxId from, NumberSet uids, std::string to) = 0;
   virtual net::Task<void> set_quota(AccountRef account, std::uint64_t octets_limit, std::uint64_t messages_limit) = 0;
   /// Dictated by a migrator: never lowers them.

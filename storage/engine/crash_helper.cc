@@ -42,13 +42,13 @@ asio::awaitable<void> compact(Engine& engine) {
 }
 
 int run(const char* path) {
+  asio::io_context loop;
   net::WorkerPool pool(2, 1000);
   auto engine = open_lmdb_engine(crash_options(path, pool));
   if (!engine) {
     std::fprintf(stderr, "open: %s\n", engine.error().detail.c_str());
     return 3;
   }
-  asio::io_context loop;
   for (unsigned writer = 0; writer < kCrashWriters; ++writer) {
     const auto counter = get(**engine, crash_account(writer), crash_counter(writer));
     const std::uint64_t number = counter ? std::stoull(*counter) : 0;

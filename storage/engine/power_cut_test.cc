@@ -43,10 +43,10 @@ asio::awaitable<void> compact(Engine& engine, unsigned times) {
 
 /// Opens the shard, marks what a reader sees, and lets every writer write.
 void work(const std::filesystem::path& path, RecordedDisk& disk, std::uint64_t messages, unsigned compactions) {
+  asio::io_context loop;
   net::WorkerPool pool(2, 1000);
   const auto engine = open_lmdb_engine(crash_options(path, pool));
   ASSERT_TRUE(engine) << engine.error().detail;
-  asio::io_context loop;
   for (unsigned writer = 0; writer < kCrashWriters; ++writer) {
     const auto counter = get(**engine, crash_account(writer), crash_counter(writer));
     const std::uint64_t number = counter ? std::stoull(*counter) : 0;

@@ -81,6 +81,7 @@ Result<CopyResult> copy_messages(Work& work, Box& from, const NumberSet& uids, B
     return records.size() < limit;
   }));
   CopyResult result;
+  result.mailbox = to.id;
   result.uid_validity = to.record.uid_validity;
   result.highest_mod_seq = from.record.highest_mod_seq;
   if (records.empty()) return result;
@@ -113,6 +114,19 @@ Result<CopyResult> copy_messages(Work& work, Box& from, const NumberSet& uids, B
   }
   result.highest_mod_seq = from.record.highest_mod_seq;
   return result;
+}
+
+Result<void> check_copy_fits(Work& work, MailboxId from, const NumberSet& uids, const std::string& to) {
+  RELAIS_TRY(const auto* target, work.find(to));
+  if (target == nullptr || !target->record.selectable) return {};  // copy_messages() has more to say
+  std::uint64_t octets = 0;
+  std::uint64_t messages = 0;
+  RELAIS_TRY_VOID(walk_records(work.txn(), from, uids, 1, kEverything, [&](const HotRecord& record) {
+    octets += record.size;
+    ++messages;
+    return true;
+  }));
+  return work.check_quota(octets, messages);
 }
 
 Result<CopyResult> copy_messages(Work& work, MailboxId from, const NumberSet& uids, const std::string& to, bool move, std::uint64_t limit) {

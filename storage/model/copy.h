@@ -14,5 +14,7 @@ namespace relais::storage::model {
 Result<CopyResult> copy_messages(Work& work, MailboxId from, const NumberSet& uids, const std::string& to, bool move, std::uint64_t limit);
 /// The same with the destination at hand.
 Result<CopyResult> copy_messages(Work& work, Box& from, const NumberSet& uids, Box& to, bool move, std::uint64_t limit);
+/// Fault::refused OVERQUOTA where all of them together do not fit.
+Result<void> check_copy_fits(Work& work, MailboxId from, const NumberSet& uids, const std::string& to);
 
 }  // namespace relais::storage::model

@@ -19,8 +19,8 @@ bool has_children(const Mailboxes& all, std::string_view name) {
 
 std::unexpected<Error> already_exists() { return fail(Fault::refused, "mailbox exists already", "ALREADYEXISTS"); }
 
-// A special use belongs to one mailbox (RFC 6154 §3 lets us refuse). One that was never used gives it up: the platform's default folder must not
-// keep a migrated one from being the account's.
+// A special use belongs to one mailbox (RFC 6154 §3 lets us refuse). One that was never used gives it up: the platform's default folder
+// must not keep a migrated one from being the account's.
 Result<void> claim_special_use(Work& work, std::uint8_t special_use, std::string_view for_name) {
   if (special_use == kUseNone) return {};
   RELAIS_TRY(const auto all, work.all());
@@ -39,12 +39,12 @@ void add_claims(MailboxInfo& info, const Context& context) {
 }
 
 // Messages of INBOX go to the new mailbox, INBOX itself stays (RFC 9051 §6.3.6).
-Result<void> rename_inbox(Work& work, const std::string& to) {
+Result<std::optional<MailboxId>> rename_inbox(Work& work, const std::string& to, std::uint64_t limit) {
   RELAIS_TRY(auto* inbox, work.find(kInbox));
   if (inbox == nullptr) return no_such_mailbox();
   RELAIS_TRY(auto* target, work.create(to, kUseNone, std::nullopt));
-  RELAIS_TRY([[maybe_unused]] const auto moved, copy_messages(work, *inbox, every_uid(), *target, true, UINT64_MAX));
-  return {};
+  RELAIS_TRY([[maybe_unused]] const auto moved, copy_messages(work, *inbox, every_uid(), *target, true, limit));
+  return inbox->record.messages != 0 ? std::optional(inbox->id) : std::nullopt;
 }
 
 }  // namespace
@@ -90,7 +90,8 @@ Result<MailboxInfo> mailbox_status(const Reader& reader, const Context& context,
   return info;
 }
 
-Result<MailboxInfo> create_mailbox(Work& work, const std::string& name, std::uint8_t special_use, std::optional<std::uint32_t> uid_validity) {
+Result<MailboxInfo> create_mailbox(Work& work, const std::string& name, std::uint8_t special_use,
+                                   std::optional<std::uint32_t> uid_validity) {
   if (uid_validity && *uid_validity == 0) return fail(Fault::refused, "UIDVALIDITY is not zero", "CANNOT");
   RELAIS_TRY(auto* box, work.find(name));
   const bool takes_over = box != nullptr && box->record.selectable && uid_validity && box->record.uid_next == 1;
@@ -112,12 +113,12 @@ Result<MailboxInfo> create_mailbox(Work& work, const std::string& name, std::uin
   return info;
 }
 
-Result<void> rename_mailbox(Work& work, const std::string& from, const std::string& to) {
+Result<std::optional<MailboxId>> rename_mailbox(Work& work, const std::string& from, const std::string& to, std::uint64_t limit) {
   RELAIS_TRY(auto* box, work.find(from));
   if (box == nullptr) return no_such_mailbox();
   RELAIS_TRY(const auto target, read_name(work.txn(), to));
   if (target) return already_exists();
-  if (from == kInbox) return rename_inbox(work, to);
+  if (from == kInbox) return rename_inbox(work, to, limit);
   if (is_below(to, from)) return fail(Fault::refused, "a mailbox cannot move below itself", "CANNOT");
 
   RELAIS_TRY(const auto all, work.all());
@@ -134,7 +135,7 @@ Result<void> rename_mailbox(Work& work, const std::string& from, const std::stri
     RELAIS_TRY(auto* child, work.get(id));
     RELAIS_TRY_VOID(work.rename(*child, name));
   }
-  return {};
+  return std::nullopt;
 }
 
 Result<void> remove_mailbox(Work& work, const std::string& name) {

@@ -19,11 +19,13 @@ Result<std::vector<MailboxInfo>> list_mailboxes(const Reader& reader, const Cont
 Result<MailboxInfo> mailbox_status(const Reader& reader, const Context& context, const std::string& name);
 
 // Bodies of the calls in store.h; names are normalised.
-Result<MailboxInfo> create_mailbox(Work& work, const std::string& name, std::uint8_t special_use, std::optional<std::uint32_t> uid_validity);
-Result<void> rename_mailbox(Work& work, const std::string& from, const std::string& to);
+Result<MailboxInfo> create_mailbox(Work& work, const std::string& name, std::uint8_t special_use,
+                                   std::optional<std::uint32_t> uid_validity);
+/// @param limit  messages of INBOX that are moved at most  @return INBOX's id where some are left to be moved
+Result<std::optional<MailboxId>> rename_mailbox(Work& work, const std::string& from, const std::string& to, std::uint64_t limit);
 Result<void> remove_mailbox(Work& work, const std::string& name);
 Result<void> set_subscribed(Work& work, const std::string& name, bool subscribed);
-/// Every mailbox goes; clear_dead() and Engine::erase_account() do the rest.
+/// Every mailbox goes; clear_dead() and erase_emptied() do the rest.
 Result<void> bury_all(Work& work);
 
 }  // namespace relais::storage::model

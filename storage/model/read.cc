@@ -6,8 +6,10 @@
 #include "storage/model/walk.h"
 #include "storage/model/work.h"
 
+#include <algorithm>
 #include <functional>
 #include <utility>
+#include <vector>
 
 namespace relais::storage::model {
 namespace {
@@ -46,10 +48,10 @@ Result<void> read_uids(const Reader& reader, MailboxId id, NumberSet& uids, Uid*
     if (solid) uids.add(NumberRange{group.first, group.record.last_uid});
     if (solid && !find_unseen) continue;
     RELAIS_TRY([[maybe_unused]] const auto rest, walk_chunks_until(reader, id, group.first, group.end, [&](const ChunkView& chunk) -> Uid {
-      if (!solid) add_uids(uids, chunk);
-      if (find_unseen && *unseen == 0 && chunk.unseen() > 0) *unseen = first_unseen(chunk);
-      return solid && *unseen != 0 ? 0 : behind(chunk);
-    }));
+                 if (!solid) add_uids(uids, chunk);
+                 if (find_unseen && *unseen == 0 && chunk.unseen() > 0) *unseen = first_unseen(chunk);
+                 return solid && *unseen != 0 ? 0 : behind(chunk);
+               }));
   }
   return {};
 }
@@ -65,17 +67,22 @@ Result<void> read_vanished(const Reader& reader, MailboxId id, const MailboxReco
     return {};
   }
   Result<void> damaged;
+  std::vector<NumberRange>
+      ranges;  // sorted once: thousands of small sets, in the order of their expunging, would be merged again and again
   auto visit = [&](const KeyValue& entry) {
-    auto set = decode_set(entry.value);
+    const auto set = decode_set(entry.value);
     if (!set) {
-      damaged = std::unexpected(std::move(set).error());
+      damaged = std::unexpected(set.error());
       return false;
     }
-    changes.vanished.add(*set);
+    ranges.insert(ranges.end(), set->ranges().begin(), set->ranges().end());
     return true;
   };
   RELAIS_TRY_VOID(reader.range(tombstone_key(id, since + 1), mailbox_end(kTombstoneFamily, id), std::ref(visit)));
-  return damaged;
+  RELAIS_TRY_VOID(std::move(damaged));
+  std::ranges::sort(ranges, {}, &NumberRange::first);
+  for (const auto range : ranges) changes.vanished.add(range);
+  return {};
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "storage/model/names.h"
 #include "storage/model/prepared.h"
 #include "storage/model/sharded_store_write.h"
+#include "storage/model/walk.h"
 
 namespace relais::storage {
 
@@ -87,11 +88,12 @@ net::Task<std::unique_ptr<Snapshot>> ShardedStore::touched_snapshot(AccountRef a
 }
 
 net::Task<void> ShardedStore::clear_removed(AccountRef account) {
-  for (;;) {
-    auto body = [](Txn& txn) { return model::clear_dead(txn, kMessagesPerStep); };
-    RELAIS_CO_TRY(const bool more, co_await write_raw(account, std::move(body)));
-    if (!more) co_return Result<void>{};
-  }
+  model::Clearing step;
+  do {
+    auto body = [from = step.next](Txn& txn) { return model::clear_dead(txn, kMessagesPerStep, from); };
+    RELAIS_CO_TRY(step, co_await write_raw(account, std::move(body)));
+  } while (step.more);
+  co_return Result<void>{};
 }
 
 net::Task<std::vector<MailboxInfo>> ShardedStore::list(AccountRef account) {
@@ -124,8 +126,12 @@ net::Task<MailboxInfo> ShardedStore::create(AccountRef account, std::string name
 net::Task<void> ShardedStore::rename(AccountRef account, std::string from, std::string to) {
   RELAIS_CO_TRY(from, model::normalize_name(from));
   RELAIS_CO_TRY(to, model::normalize_name(to));
-  auto body = [from, to](Work& work, Ids) { return model::rename_mailbox(work, from, to); };
-  co_return co_await write(account, {}, std::move(body));
+  auto body = [from, to](Work& work, Ids) { return model::rename_mailbox(work, from, to, kMessagesPerStep); };
+  RELAIS_CO_TRY(const auto rest, co_await write(account, {}, std::move(body)));
+  if (rest) {
+    RELAIS_CO_TRY([[maybe_unused]] const auto moved, co_await move(account, *rest, model::every_uid(), to));
+  }
+  co_return Result<void>{};
 }
 
 net::Task<void> ShardedStore::remove(AccountRef account, std::string name) {
@@ -161,16 +167,21 @@ net::Task<void> ShardedStore::set_uid_next(AccountRef account, MailboxId mailbox
 }
 
 net::Task<void> ShardedStore::remove_account(AccountRef account) {
-  RELAIS_CO_TRY(auto* engine, engine_of(account));
   {
     RELAIS_CO_TRY(const auto snapshot, this->snapshot(account));
     RELAIS_CO_TRY(const auto record, model::read_account(*snapshot));
     if (!record) co_return Result<void>{};
   }
-  auto body = [](Work& work, Ids) { return model::bury_all(work); };
-  RELAIS_CO_TRY_VOID(co_await write(account, {}, std::move(body)));
-  RELAIS_CO_TRY_VOID(co_await clear_removed(account));
-  co_return co_await engine->erase_account(account.account);
+  for (auto left = model::Erased::in_use; left != model::Erased::all;) {
+    if (left == model::Erased::in_use) {  // also again: a delivery that was under way may have made an inbox once more
+      auto body = [](Work& work, Ids) { return model::bury_all(work); };
+      RELAIS_CO_TRY_VOID(co_await write(account, {}, std::move(body)));
+      RELAIS_CO_TRY_VOID(co_await clear_removed(account));
+    }
+    auto body = [](Txn& txn) { return model::erase_emptied(txn, kMessagesPerStep); };
+    RELAIS_CO_TRY(left, co_await write_raw(account, std::move(body)));
+  }
+  co_return Result<void>{};
 }
 
 }  // namespace relais::storage

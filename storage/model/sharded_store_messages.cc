@@ -32,6 +32,19 @@ Result<void> check_expunged(const Engine& engine, AccountId account, MailboxId m
   return fail(Fault::corrupt, "stored message is missing", "SERVERBUG", "message record without blob");
 }
 
+void add_step(CopyResult& all, CopyResult step) {
+  all.mailbox = step.mailbox;
+  all.uid_validity = step.uid_validity;
+  all.highest_mod_seq = step.highest_mod_seq;
+  if (all.from.empty()) {  // the usual case: one step
+    all.from = std::move(step.from);
+    all.to = std::move(step.to);
+    return;
+  }
+  all.from.insert(all.from.end(), step.from.begin(), step.from.end());
+  all.to.insert(all.to.end(), step.to.begin(), step.to.end());
+}
+
 }  // namespace
 
 net::Task<MailboxView> ShardedStore::open(AccountRef account, std::string name, bool claim_recent) {
@@ -101,8 +114,8 @@ net::Task<void> ShardedStore::read_content(AccountRef account, MailboxId mailbox
   co_return expunged();
 }
 
-net::Task<AppendResult> ShardedStore::append(AccountRef account, std::string mailbox, std::vector<AppendMessage> messages, bool create_missing,
-                                             std::string once) {
+net::Task<AppendResult> ShardedStore::append(AccountRef account, std::string mailbox, std::vector<AppendMessage> messages,
+                                             bool create_missing, std::string once) {
   RELAIS_CO_TRY(mailbox, model::normalize_name(mailbox));
   if (once.size() > model::kMaxOnceId) co_return fail(Fault::refused, "delivery id is too long", "CANNOT");
   const auto now = clock_.seconds();
@@ -155,10 +168,33 @@ net::Task<ExpungeResult> ShardedStore::expunge(AccountRef account, MailboxId mai
 
 net::Task<CopyResult> ShardedStore::copy(AccountRef account, MailboxId from, NumberSet uids, std::string to) {
   RELAIS_CO_TRY(to, model::normalize_name(to));
-  auto body = [from, uids = std::move(uids), to](Work& work, Ids) {
-    return model::copy_messages(work, from, uids, to, false, UINT64_MAX);
-  };
-  co_return co_await write(account, {}, std::move(body));
+  {
+    // What the copying itself makes, where it goes to the same mailbox, is not copied by a later step.
+    RELAIS_CO_TRY(const auto snapshot, this->snapshot(account));
+    RELAIS_CO_TRY(const auto record, model::read_mailbox(*snapshot, from));
+    if (!record) co_return model::no_such_mailbox();
+    uids.remove(NumberRange{record->uid_next, UINT32_MAX});
+  }
+  CopyResult result;
+  for (;;) {
+    auto body = [from, uids, to, first = result.to.empty()](Work& work, Ids) -> Result<CopyResult> {
+      if (first) RELAIS_TRY_VOID(model::check_copy_fits(work, from, uids, to));
+      return model::copy_messages(work, from, uids, to, false, kMessagesPerStep);
+    };
+    auto step = co_await write(account, {}, std::move(body));
+    if (!step) {
+      // RFC 9051 §6.4.7: the destination is restored to what it was.
+      NumberSet copied;
+      for (const auto uid : result.to) copied.add(uid);
+      if (!copied.empty()) [[maybe_unused]]
+        const auto undone = co_await expunge(account, result.mailbox, std::move(copied), true);
+      co_return step;
+    }
+    const bool last = step->from.size() < kMessagesPerStep;
+    if (!last) uids.remove(NumberRange{1, step->from.back()});
+    add_step(result, std::move(*step));
+    if (last) co_return result;
+  }
 }
 
 net::Task<CopyResult> ShardedStore::move(AccountRef account, MailboxId from, NumberSet uids, std::string to) {
@@ -174,12 +210,10 @@ net::Task<CopyResult> ShardedStore::move(AccountRef account, MailboxId from, Num
   for (;;) {
     auto body = [from, uids, to](Work& work, Ids) { return model::copy_messages(work, from, uids, to, true, kMessagesPerStep); };
     RELAIS_CO_TRY(auto step, co_await write(account, {}, std::move(body)));
-    result.uid_validity = step.uid_validity;
-    result.highest_mod_seq = step.highest_mod_seq;
-    result.from.insert(result.from.end(), step.from.begin(), step.from.end());
-    result.to.insert(result.to.end(), step.to.begin(), step.to.end());
-    if (step.from.size() < kMessagesPerStep) co_return result;
-    uids.remove(NumberRange{1, step.from.back()});
+    const bool last = step.from.size() < kMessagesPerStep;
+    if (!last) uids.remove(NumberRange{1, step.from.back()});
+    add_step(result, std::move(step));
+    if (last) co_return result;
   }
 }
 

@@ -13,10 +13,10 @@
 namespace relais::storage {
 namespace {
 
-using ::testing::ElementsAre;
-using ::testing::IsEmpty;
 using testing::append_message;
 using testing::await;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 using testing::sample_message;
 
 constexpr AccountRef kAccount{AccountId{7}, 0};
@@ -138,7 +138,8 @@ TEST_F(StoreTest, OnlyARealChangeGetsANewModSequence) {  // RFC 7162 §3.1.3
   EXPECT_GT(done->highest_mod_seq, before.highest_mod_seq);
   EXPECT_EQ(done->changed.size(), 2U);
   const auto highest = done->highest_mod_seq;
-  for (const auto& [operation, flags] : {std::pair{FlagOperation::add, kFlagged}, std::pair{FlagOperation::remove, kSeen}, std::pair{FlagOperation::replace, kFlagged}}) {
+  for (const auto& [operation, flags] :
+       {std::pair{FlagOperation::add, kFlagged}, std::pair{FlagOperation::remove, kSeen}, std::pair{FlagOperation::replace, kFlagged}}) {
     done = flag(before.id, "1:2", operation, flags);
     ASSERT_TRUE(done);
     EXPECT_EQ(done->highest_mod_seq, highest);
@@ -177,7 +178,8 @@ TEST_F(StoreTest, KeywordsAreSharedByCaseAndUnusedOnesMakeRoom) {
   ASSERT_TRUE(more);
   EXPECT_EQ(more->keywords[5], "one-more");
   EXPECT_EQ(more->keywords[0], "$Junk");
-  for (const std::string bad : {"", "two words", "a(b", "a\\b", "a]b", "a%b", "\x80"}) EXPECT_EQ(code(flag(id, "1", FlagOperation::add, 0, {bad})), "CANNOT") << bad;
+  for (const std::string bad : {"", "two words", "a(b", "a\\b", "a]b", "a%b", "\x80"})
+    EXPECT_EQ(code(flag(id, "1", FlagOperation::add, 0, {bad})), "CANNOT") << bad;
   EXPECT_TRUE(flag(id, "1", FlagOperation::remove, 0, {"two words"}));
 }
 
@@ -247,6 +249,38 @@ TEST_F(StoreTest, StepsOfALongExpungeAndMove) {
   const auto done = await(store->expunge(kAccount, id, std::nullopt, false));
   EXPECT_EQ(done->expunged.count(), kMessages);
   EXPECT_EQ(await(store->quota(kAccount))->messages, 0U);
+  EXPECT_THAT(check_model(*memory)->problems, IsEmpty());
+}
+
+// RFC 9051 §6.4.7: a COPY that fails leaves the destination as it was, also where it takes more than one transaction.
+TEST_F(StoreTest, ALongCopyIsAllOrNothing) {
+  constexpr unsigned kMessages = 12'500;  // more than two steps
+  const auto message = append_message(prepared(1));
+  for (unsigned i = 0; i < kMessages / 500; ++i)
+    ASSERT_TRUE(await(store->append(kAccount, "INBOX", std::vector<AppendMessage>(500, message), false, "")));
+  ASSERT_TRUE(append("Sent", 2));
+  const auto id = status("INBOX").id;
+  const auto before = await(store->quota(kAccount));
+  memory->arm(MemoryFault::full, 3);
+  EXPECT_EQ(code(await(store->copy(kAccount, id, NumberSet(NumberRange{1, UINT32_MAX}), "Sent"))), "STORAGE_FULL");
+  EXPECT_EQ(open("Sent").uids.to_string(), "1");
+  EXPECT_EQ(await(store->quota(kAccount))->octets, before->octets);
+  ASSERT_TRUE(await(store->set_quota(kAccount, before->octets * 3 / 2, 0)));
+  const auto uid_next = status("Sent").uid_next;
+  EXPECT_EQ(code(await(store->copy(kAccount, id, NumberSet(NumberRange{1, UINT32_MAX}), "Sent"))), "OVERQUOTA");
+  EXPECT_EQ(status("Sent").uid_next, uid_next) << "known before the first step";
+  ASSERT_TRUE(await(store->set_quota(kAccount, 0, 0)));
+  const auto copied = await(store->copy(kAccount, id, NumberSet(NumberRange{1, UINT32_MAX}), "INBOX"));
+  ASSERT_TRUE(copied);
+  EXPECT_EQ(copied->mailbox, id);
+  EXPECT_EQ(copied->from.size(), kMessages);
+  EXPECT_EQ(copied->to.front(), kMessages + 1);
+  EXPECT_EQ(open("INBOX").uids.to_string(), "1:25000");
+  ASSERT_TRUE(await(store->rename(kAccount, "INBOX", "old")));
+  EXPECT_EQ(status("INBOX").messages, 0U);
+  EXPECT_EQ(status("old").messages, 2 * kMessages);
+  ASSERT_TRUE(await(store->remove(kAccount, "old")));
+  EXPECT_EQ(memory->stats()->blobs, 1U);
   EXPECT_THAT(check_model(*memory)->problems, IsEmpty());
 }
 
@@ -389,7 +423,10 @@ TEST_F(StoreTest, CreateAndRename) {
   EXPECT_EQ(code(await(store->rename(kAccount, "a", "a/x"))), "CANNOT");
   EXPECT_EQ(code(await(store->rename(kAccount, "a", "Sent"))), "ALREADYEXISTS");
   EXPECT_EQ(code(await(store->rename(kAccount, "q", "r"))), "NONEXISTENT");
-  EXPECT_EQ(code(await(store->rename(kAccount, "a", std::string(250, 'z') + "/" + std::string(250, 'y') + "/" + std::string(250, 'x') + "/" + std::string(245, 'w')))), "CANNOT");
+  EXPECT_EQ(
+      code(await(store->rename(
+          kAccount, "a", std::string(250, 'z') + "/" + std::string(250, 'y') + "/" + std::string(250, 'x') + "/" + std::string(245, 'w')))),
+      "CANNOT");
   ASSERT_TRUE(await(store->rename(kAccount, "a", "z/y")));
   const auto after = status("z/y/b/c");
   EXPECT_EQ(after.id, before.id);
@@ -467,6 +504,27 @@ TEST_F(StoreTest, RemovingAnAccountLeavesNothing) {
   ASSERT_TRUE(await(store->remove_account(kAccount)));
 }
 
+// A delivery that was under way makes the inbox once more: its blob must go too.
+TEST_F(StoreTest, RemovingAnAccountDuringADelivery) {
+  fill("INBOX", 3);
+  std::optional<Result<void>> removed;
+  std::optional<Result<AppendResult>> delivered;
+  const auto message = append_message(prepared(9));
+  memory->hold();
+  auto& loop = testing::test_loop();
+  net::asio::co_spawn(loop, store->remove_account(kAccount), [&](std::exception_ptr, Result<void> result) { removed = std::move(result); });
+  net::asio::co_spawn(loop, store->append(kAccount, "INBOX", {message}, true, ""),
+                      [&](std::exception_ptr, Result<AppendResult> result) { delivered = std::move(result); });
+  loop.poll();
+  memory->release();
+  loop.run();
+  loop.restart();
+  ASSERT_TRUE(removed && *removed);
+  ASSERT_TRUE(delivered && *delivered);
+  EXPECT_THAT(*memory->accounts(), IsEmpty());
+  EXPECT_EQ(memory->stats()->blobs, 0U);
+}
+
 // ---- reading
 
 TEST_F(StoreTest, BatchesEndAtTheirBoundsAndGoOn) {
@@ -475,8 +533,10 @@ TEST_F(StoreTest, BatchesEndAtTheirBoundsAndGoOn) {
   ASSERT_TRUE(await(store->expunge(kAccount, id, NumberSet::parse("50:60,100,102,104"), true)));
   const auto wanted = *NumberSet::parse("2,4,6,8:120,199:400");
   const auto expected = wanted.intersect(open("INBOX").uids);
-  for (const std::uint32_t fields : {std::uint32_t{kFetchFlags}, std::uint32_t{kFetchEnvelope}, std::uint32_t{kFetchContent | kFetchMeta}}) {
-    for (const auto& [messages, octets] : {std::pair{1U, 0U}, std::pair{7U, 1U << 20}, std::pair{2'000U, 1'000U}, std::pair{2'000U, 1U << 30}}) {
+  for (const std::uint32_t fields :
+       {std::uint32_t{kFetchFlags}, std::uint32_t{kFetchEnvelope}, std::uint32_t{kFetchContent | kFetchMeta}}) {
+    for (const auto& [messages, octets] :
+         {std::pair{1U, 0U}, std::pair{7U, 1U << 20}, std::pair{2'000U, 1'000U}, std::pair{2'000U, 1U << 30}}) {
       FetchRequest request;
       request.uids = &wanted;
       request.fields = fields;

@@ -21,7 +21,14 @@ class Wanted {
   explicit Wanted(const NumberSet& set) noexcept : ranges_(set.ranges()) {}
   /// The smallest member not below `uid`; 0 where there is none. Never asked for less than before.
   Uid at_or_after(Uid uid) noexcept {
-    while (!ranges_.empty() && ranges_.front().last < uid) ranges_ = ranges_.subspan(1);
+    // In doubling steps: most are one range long, but a batch that begins far behind must not step over half a million ranges.
+    for (std::size_t step = 1; !ranges_.empty() && ranges_.front().last < uid; step *= 2) {
+      const auto part = ranges_.first(std::min(step, ranges_.size()));
+      const auto passed = part.back().last < uid
+                              ? part.size()
+                              : static_cast<std::size_t>(std::ranges::lower_bound(part, uid, {}, &NumberRange::last) - part.begin());
+      ranges_ = ranges_.subspan(passed);
+    }
     return ranges_.empty() ? 0 : std::max(uid, ranges_.front().first);
   }
 
@@ -32,8 +39,8 @@ class Wanted {
 /// A wanted UID farther away than this is looked up anew; a nearer one is reached by walking on.
 inline constexpr Uid kSeekDistance = 1'024;
 
-/// Calls f(const ChunkView&) for the chunks whose first UID is below `end`, ascending, from the one that may hold `want` on. f returns the next
-/// wanted UID, above the chunk's last one, or 0 to stop.
+/// Calls f(const ChunkView&) for the chunks whose first UID is below `end`, ascending, from the one that may hold `want` on. f returns the
+/// next wanted UID, above the chunk's last one, or 0 to stop.
 /// @return the next wanted UID behind the last chunk, or 0
 template <class F>
 Result<Uid> walk_chunks_until(const Reader& reader, MailboxId mailbox, Uid want, std::uint64_t end, F&& f) {

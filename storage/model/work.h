@@ -20,17 +20,17 @@
 
 namespace relais::storage::model {
 
-inline constexpr std::size_t kMaxMailboxes = 10'000;      ///< per account
-inline constexpr std::uint32_t kMaxTombstones = 10'000;   ///< records per mailbox; beyond it the oldest go
-inline constexpr std::uint32_t kDroppedTombstones = 1'000;  ///< at one time
+inline constexpr std::size_t kMaxMailboxes = 10'000;           ///< per account
+inline constexpr std::uint32_t kMaxTombstones = 10'000;        ///< records per mailbox; beyond it the oldest go
+inline constexpr std::uint32_t kDroppedTombstones = 1'000;     ///< at one time
 inline constexpr ModSeq kMaxDictatedModSeq = ModSeq{1} << 62;  ///< leaves room for as many again below 2^63 (RFC 7162 §3.1)
-inline constexpr Uid kMaxUid = UINT32_MAX - 1;            ///< so that uid_next is a number
+inline constexpr Uid kMaxUid = UINT32_MAX - 1;                 ///< so that uid_next is a number
 
 /// What a body needs from outside; the same in every run.
 struct Context {
   AccountId account{};
-  std::int64_t now = 0;                 ///< seconds since epoch
-  const RecentClaims* recent = nullptr; ///< may be null
+  std::int64_t now = 0;                  ///< seconds since epoch
+  const RecentClaims* recent = nullptr;  ///< may be null
   std::uint32_t group_messages = kGroupMessages;
 };
 
@@ -38,19 +38,19 @@ struct Context {
 struct Box {
   MailboxId id{};
   MailboxRecord record;
-  bool dirty = false;                   ///< the record has to be saved
-  bool changed = false;                 ///< its messages changed under Work::mod_seq(): subscribers are told
-  std::optional<HotChunk> tail;         ///< the last chunk while messages are appended
+  bool dirty = false;            ///< the record has to be saved
+  bool changed = false;          ///< its messages changed under Work::mod_seq(): subscribers are told
+  std::optional<HotChunk> tail;  ///< the last chunk while messages are appended
   Uid tail_key = 0;
-  std::optional<GroupSpan> group;       ///< the one that is being changed; written back when another is wanted
+  std::optional<GroupSpan> group;  ///< the one that is being changed; written back when another is wanted
 };
 
-/// Loads what the body asks for, hands out numbers, and writes it all back in save(). Everything below the flags' meaning and the protocol's
-/// rules goes through here, so that counters, chunks, names and quota always move together.
+/// Loads what the body asks for, hands out numbers, and writes it all back in save(). Everything below the flags' meaning and the
+/// protocol's rules goes through here, so that counters, chunks, names and quota always move together.
 ///
-/// Invariants after save(): MailboxRecord's counters are the sums of its groups, theirs of their chunks; AccountRecord's usage is the sum of its mailboxes; each hot
-/// record has its message record and the other way round; every parent of a mailbox has a record.
-/// Errors: those of the Txn; Fault::corrupt for records that do not decode. After an error the body must fail.
+/// Invariants after save(): MailboxRecord's counters are the sums of its groups, theirs of their chunks; AccountRecord's usage is the sum
+/// of its mailboxes; each hot record has its message record and the other way round; every parent of a mailbox has a record. Errors: those
+/// of the Txn; Fault::corrupt for records that do not decode. After an error the body must fail.
 class Work {
  public:
   Work(Txn& txn, const Context& context) : txn_(txn), context_(context) {}
@@ -105,7 +105,8 @@ class Work {
   /// Calls edit(HotRecord&) for the existing messages of `uids`, ascending, and writes the chunks that changed; counters follow.
   /// Message records of removed ones are the caller's business.
   /// @param limit stop after this many removals  @param only_deleted skip chunks in which nothing carries \Deleted
-  Result<void> edit_chunks(Box& box, const NumberSet& uids, std::uint64_t limit, bool only_deleted, const std::function<Edit(HotRecord&)>& edit);
+  Result<void> edit_chunks(Box& box, const NumberSet& uids, std::uint64_t limit, bool only_deleted,
+                           const std::function<Edit(HotRecord&)>& edit);
   /// Removes message records, header records, and blob references where `release_blobs`.
   Result<void> erase_messages(Box& box, const NumberSet& uids, bool release_blobs);
   Result<void> add_tombstone(Box& box, const NumberSet& expunged);
@@ -144,7 +145,18 @@ Result<std::vector<std::pair<MailboxId, MailboxRecord>>> read_mailboxes(const Re
 
 std::unexpected<Error> no_such_mailbox();
 
-/// Clears away at most `limit` messages of removed mailboxes. @return false where nothing is left of any
-Result<bool> clear_dead(Txn& txn, std::size_t limit);
+/// What a step of clearing away has left.
+struct Clearing {
+  bool more = false;
+  std::string next;  ///< where the next step goes on: everything before it is gone
+};
+/// Clears away at most `limit` messages of removed mailboxes.
+/// @param from  Clearing::next of the step before, or empty: so that a step does not walk over what those before it have erased
+Result<Clearing> clear_dead(Txn& txn, std::size_t limit, std::string_view from);
+
+enum class Erased : std::uint8_t { all, some, in_use };
+/// Erases at most `limit` keys of an account whose mailboxes are removed and cleared away; in_use, and nothing erased, where it has some
+/// (again): their blobs must be released first.
+Result<Erased> erase_emptied(Txn& txn, std::size_t limit);
 
 }  // namespace relais::storage::model

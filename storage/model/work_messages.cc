@@ -9,9 +9,9 @@
 namespace relais::storage::model {
 namespace {
 
-constexpr std::size_t kSliceChunks = 256;   // chunks held in memory at one time while editing
-constexpr std::size_t kSmallChunk = 16;     // records at or below which a chunk looks for a neighbour to join
-constexpr std::size_t kMergedChunk = 48;    // records that two may have together: room is left for appends
+constexpr std::size_t kSliceChunks = 256;  // chunks held in memory at one time while editing
+constexpr std::size_t kSmallChunk = 16;    // records at or below which a chunk looks for a neighbour to join
+constexpr std::size_t kMergedChunk = 48;   // records that two may have together: room is left for appends
 
 }  // namespace
 
@@ -77,7 +77,8 @@ Result<Uid> Work::append(Box& box, HotRecord record, std::string_view message_re
   RELAIS_TRY_VOID(load_group(box, record.uid));
   if (box.tail->count() == 0) {
     box.tail_key = record.uid;
-    if (box.group->record.messages >= context_.group_messages || box.group->record.messages == 0) {  // an empty one was named after an older UID
+    if (box.group->record.messages >= context_.group_messages ||
+        box.group->record.messages == 0) {  // an empty one was named after an older UID
       RELAIS_TRY_VOID(write_group(box));
       box.group = GroupSpan{record.uid, std::uint64_t{UINT32_MAX} + 1, {}};
     }
@@ -299,7 +300,7 @@ Result<void> Work::drop_old_tombstones(Box& box) {
   return {};
 }
 
-Result<bool> clear_dead(Txn& txn, std::size_t limit) {
+Result<Clearing> clear_dead(Txn& txn, std::size_t limit, std::string_view from) {
   std::optional<MailboxId> dead;
   auto first = [&](const KeyValue& entry) {
     dead = mailbox_of(entry.key);
@@ -310,7 +311,8 @@ Result<bool> clear_dead(Txn& txn, std::size_t limit) {
   while (limit > 0) {
     dead.reset();
     RELAIS_TRY_VOID(txn.range(family_key(kDeadFamily), family_end(kDeadFamily), std::ref(first)));
-    if (!dead) return false;
+    if (!dead) return Clearing{};
+    const auto begun = mailbox_of(from) == dead ? from : std::string_view();
     keys.clear();
     blobs.clear();
     Result<void> damaged;
@@ -327,18 +329,35 @@ Result<bool> clear_dead(Txn& txn, std::size_t limit) {
       keys.emplace_back(entry.key);
       return true;
     };
-    for (const char family : {kMessageFamily, kChunkFamily, kGroupFamily, kHeaderFamily, kTombstoneFamily}) {
-      RELAIS_TRY_VOID(txn.range(Key(family).u32(number(*dead)), mailbox_end(family, *dead), std::ref(take)));
+    for (const char family : {kGroupFamily, kChunkFamily, kMessageFamily, kTombstoneFamily, kHeaderFamily}) {  // in key order
+      const auto start = Key(family).u32(number(*dead));
+      const auto end = mailbox_end(family, *dead);
+      if (begun >= std::string_view(end)) continue;
+      RELAIS_TRY_VOID(txn.range(std::max(std::string_view(start), begun), end, std::ref(take)));
       RELAIS_TRY_VOID(std::move(damaged));
     }
     for (const auto blob : blobs) RELAIS_TRY_VOID(txn.release_blob(blob));
     for (const auto& key : keys) RELAIS_TRY_VOID(txn.erase(key));
-    if (keys.size() == limit) return true;
+    if (keys.size() == limit) return Clearing{.more = true, .next = std::move(keys.back())};
     RELAIS_TRY_VOID(txn.erase(dead_key(*dead)));
     limit -= keys.size();
     if (limit > 0) --limit;
   }
-  return true;
+  return Clearing{.more = true, .next = {}};
+}
+
+Result<Erased> erase_emptied(Txn& txn, std::size_t limit) {
+  std::vector<std::string> keys;
+  bool in_use = false;
+  auto take = [&](const KeyValue& entry) {
+    in_use = entry.key.front() == kMailboxFamily || entry.key.front() == kDeadFamily;
+    keys.emplace_back(entry.key);
+    return !in_use && keys.size() < limit;
+  };
+  RELAIS_TRY_VOID(txn.range({}, "\xFF", std::ref(take)));
+  if (in_use) return Erased::in_use;
+  for (const auto& key : keys) RELAIS_TRY_VOID(txn.erase(key));
+  return keys.size() == limit ? Erased::some : Erased::all;
 }
 
 }  // namespace relais::storage::model
