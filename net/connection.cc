@@ -94,17 +94,29 @@ Task<Woken> Connection::Impl::fill(std::shared_ptr<Impl> self, Deadline deadline
   }
 }
 
+// Ends with the coroutine's frame, which the end of the loop may destroy while it waits.
+struct Connection::Impl::Pausing {
+  Pausing(Impl& connection, asio::steady_timer& timer) noexcept : impl(connection) {
+    impl.pausing = &timer;
+    ++impl.loop_.pauses;
+  }
+  ~Pausing() {
+    --impl.loop_.pauses;
+    impl.pausing = nullptr;
+  }
+  Pausing(const Pausing&) = delete;
+  Pausing& operator=(const Pausing&) = delete;
+  Impl& impl;
+};
+
 // A timer of its own: pauses are rare, and the socket's readiness must not end one.
 Task<void> Connection::Impl::pause(std::shared_ptr<Impl> self, std::chrono::milliseconds duration) {
   self->timed_out = false;
   if (!self->ended(true)) {
     asio::steady_timer timer(self->loop_.context, duration);
-    self->pausing = &timer;
-    ++self->loop_.pauses;
+    const Pausing pausing(*self, timer);
     boost::system::error_code cancelled;
     co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
-    --self->loop_.pauses;
-    self->pausing = nullptr;
   }
   if (auto end = self->ended(true)) co_return fail(std::move(*end));
   co_return Result<void>{};

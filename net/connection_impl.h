@@ -38,6 +38,7 @@ struct Connection::Impl final : LoopMember {
 
   static constexpr std::uint16_t kTurn = 16;  ///< operations without a wait
 
+  struct Pausing;
   void end_pause() noexcept {
     if (pausing != nullptr) pausing->cancel();
   }
