@@ -31,7 +31,18 @@ message::OctetRange window(const FetchItem& item, std::uint64_t size) noexcept {
   return {begin, begin + std::min(item.partial->length, size - begin)};
 }
 
-bool holds_nul(std::string_view octets) noexcept { return std::memchr(octets.data(), 0, octets.size()) != nullptr; }
+bool holds_nul(std::string_view octets) noexcept { return !octets.empty() && std::memchr(octets.data(), 0, octets.size()) != nullptr; }
+
+// A literal never holds NUL; only the literal8 of BINARY may (RFC 9051 §4.3.1). From `begin` on each becomes 0x80, which keeps sizes and
+// offsets and is what clients know from other servers. BINARY[] brings the message as it is.
+void replace_nuls(std::string& out, std::size_t begin) noexcept {
+  while (begin < out.size()) {
+    void* const nul = std::memchr(out.data() + begin, 0, out.size() - begin);
+    if (nul == nullptr) return;
+    *static_cast<char*>(nul) = '\x80';
+    begin = static_cast<std::size_t>(static_cast<char*>(nul) - out.data()) + 1;
+  }
+}
 
 }  // namespace
 
@@ -175,10 +186,13 @@ void FetchWriter::write_literal(std::string_view octets, const FetchItem& item, 
   octets = octets.substr(static_cast<std::size_t>(part.begin), static_cast<std::size_t>(part.size()));
   if (binary && holds_nul(octets)) {
     append_literal8_start(out_, octets.size());
-  } else {
-    append_literal_start(out_, octets.size());
+    out_ += octets;
+    return;
   }
+  append_literal_start(out_, octets.size());
+  const auto begin = out_.size();
   out_ += octets;
+  if (!binary) replace_nuls(out_, begin);
 }
 
 void FetchWriter::write_section(const PlannedItem& planned, const storage::MessageView& view) {
@@ -263,6 +277,7 @@ net::Task<void> FetchWriter::stream_binary(const PlannedItem& planned, const sto
   const auto encoding = part != nullptr ? part->encoding : message::Encoding::binary;
   std::string piece;
   std::uint64_t size = 0;
+  bool has_nul = false;
   for (EncodedPart measured(session_, view.uid, range, encoding);;) {
     auto more = co_await measured.next(piece);
     if (!more && more.error().code == "UNKNOWN-CTE") {
@@ -273,13 +288,18 @@ net::Task<void> FetchWriter::stream_binary(const PlannedItem& planned, const sto
     if (!more) co_return fail(std::move(more).error());
     if (!*more) break;
     size += piece.size();
+    has_nul = has_nul || holds_nul(piece);
   }
   if (planned.item.kind == Kind::binary_size) {
     append_number(out_, size);
     co_return Result<void>{};
   }
   auto wanted = window(planned.item, size);
-  append_literal8_start(out_, wanted.size());  // it may hold NUL
+  if (has_nul) {
+    append_literal8_start(out_, wanted.size());
+  } else {
+    append_literal_start(out_, wanted.size());
+  }
   std::uint64_t at = 0;
   for (EncodedPart read(session_, view.uid, range, encoding); wanted.size() > 0;) {
     RELAIS_CO_TRY(const auto more, co_await read.next(piece));
@@ -309,6 +329,7 @@ net::Task<void> FetchWriter::stream_range(const storage::MessageView& view, mess
     RELAIS_CO_TRY_VOID(
         co_await session_.store().read_content(session_.account(), session_.selected()->id, view.uid, range.begin, length, out_));
     if (out_.size() != before + length) co_return fail(Fault::corrupt, "the message is shorter than recorded");
+    replace_nuls(out_, before);
     range.begin += length;
     RELAIS_CO_TRY_VOID(co_await send_over());
   }
