@@ -35,7 +35,8 @@ net::Task<Done> move(Session& session, const Tagged& command) {
   NumberSet gone;
   for (const auto uid : moved.from) gone.add(uid);
   box.expunged(gone);
-  box.own_change(moved.highest_mod_seq);
+  // A MOVE within the mailbox made new messages too: those are for the synchronisation behind the command to tell.
+  if (moved.uid_validity != box.uid_validity) box.own_change(moved.highest_mod_seq);
   Done done{"MOVE completed"};
   if (session.enabled().qresync) done.text = "[HIGHESTMODSEQ " + std::to_string(moved.highest_mod_seq) + "] MOVE completed";
   co_return done;
