@@ -63,6 +63,7 @@ struct StoreFlagsResult {
   std::vector<FlagChange> changed;  ///< every message that exists in the set and passed unchanged_since, with its flags afterwards
   NumberSet failed;                 ///< refused by unchanged_since
   ModSeq highest_mod_seq = 0;
+  ModSeq made = 0;                    ///< of the messages whose flags this changed; 0 where all were so already
   std::vector<std::string> keywords;  ///< of the mailbox afterwards
 };
 
@@ -149,6 +150,13 @@ class Store {
   // ---- reading
   /// @param claim_recent  true for SELECT: the \Recent messages are this session's from now on (view.info.recent_from says which)
   virtual net::Task<MailboxView> open(AccountRef account, std::string name, bool claim_recent) = 0;
+  /// A session tells its client of the messages from `known` to below `uid_next`. @param claim  \Recent is its own from now on, unless
+  /// another session was first (RFC 3501 §2.3.2); false for EXAMINE. Never waits. @return where its recent messages begin; `known` where
+  /// nothing is known of others
+  virtual Uid claim_recent(AccountRef account, MailboxId mailbox, Uid known, Uid uid_next, bool claim) {
+    static_cast<void>(account), static_cast<void>(mailbox), static_cast<void>(uid_next), static_cast<void>(claim);
+    return known;
+  }
   /// What changed after `since`. Cheap where nothing did. @param with_vanished false skips tombstones
   virtual net::Task<MailboxChanges> changes(AccountRef account, MailboxId mailbox, ModSeq since, bool with_vanished) = 0;
   virtual net::Task<void> fetch(AccountRef account, MailboxId mailbox, FetchRequest request, FetchBatch& batch) = 0;

@@ -165,6 +165,7 @@ class Parser {
     found.negated = row->negated;
     found.bits = row->bits;
     found.name = row->header;
+    found.addresses = !row->header.empty() && row->header != "Subject";
     argument(*row, found, depth);
     return found;
   }
@@ -264,7 +265,7 @@ Result<SearchArgs> parse_search(std::string_view rest, Dialect dialect) {
   }
   if (in.accept_word("CHARSET")) {
     in.sp();
-    args.charset = to_upper(in.peek('"') ? in.string() : std::string(in.atom()));
+    args.charset = to_upper(in.astring());  // as RFC 3501 §9 has it
     in.sp();
   }
   args.root = parser.keys(0);

@@ -48,6 +48,7 @@ struct SearchKey {
   };
   Kind kind = Kind::all;
   bool negated = false;
+  bool addresses = false;  ///< of `header`: FROM, TO, CC and BCC, which look at the envelope's addresses (RFC 9051 §6.4.4)
   std::uint8_t bits = 0;
   std::uint64_t number = 0;
   std::chrono::sys_days date{};

@@ -32,7 +32,7 @@ std::uint32_t fields_of(Level level) noexcept {
 }
 
 // Reads what a search looks at of a message that is too large to be held whole: its header, and those of its parts that are text.
-net::Task<void> read_large(Session& session, const storage::MessageView& view, bool with_body, SearchText& text) {
+net::Task<void> read_large(Session& session, const storage::MessageView& view, SearchNeeds needs, SearchText& text) {
   text.clear();
   std::string header;
   std::string body;
@@ -44,8 +44,8 @@ net::Task<void> read_large(Session& session, const storage::MessageView& view, b
   for (const auto& part : structure.parts) {
     RELAIS_CO_TRY_VOID(co_await read(part.header_begin, part.body_begin, header));
     if (part.parent == message::kNoPart) text.set_header(header);
-    if (!with_body) break;
-    if (part.parent != message::kNoPart && structure.parts[part.parent].is_message) text.add_embedded_header(header);
+    if (!needs.body) break;
+    if (needs.part_headers && part.parent != message::kNoPart) text.add_part_header(header);
     if (part.is_multipart || part.is_message || !SearchText::is_text(header)) continue;
     RELAIS_CO_TRY_VOID(co_await read(part.body_begin, part.body_end, body));
     text.add_part(header, part.encoding, body);
@@ -70,9 +70,9 @@ net::Task<NumberSet> pass(Session& session, const SearchProgram& program, Level 
     for (const auto& view : batch.messages) {
       if (level == Level::content) {
         if (view.has_content) {
-          read_text(text, view, program.needs_body());
+          read_text(text, view, program.needs());
         } else {
-          auto read = co_await read_large(session, view, program.needs_body(), text);
+          auto read = co_await read_large(session, view, program.needs(), text);
           if (!read && read.error().fault == Fault::refused) continue;  // expunged meanwhile
           if (!read) co_return fail(std::move(read).error());
         }

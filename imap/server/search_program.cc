@@ -3,6 +3,7 @@
 
 #include "base/ascii.h"
 #include "imap/server/object_id.h"
+#include "message/address.h"
 #include "message/date.h"
 #include "message/header.h"
 
@@ -62,10 +63,26 @@ bool compare_day(Kind kind, std::int64_t day, std::int64_t with) noexcept {
   }
 }
 
-bool field_matches(std::string_view fields, std::string_view name, const message::Searcher& key) {
+// As the envelope has them: without comments, quotes and spaces within.
+std::string envelope_addresses(std::string_view value) {
+  std::string text;
+  for (const auto& address : message::parse_address_list(value)) {
+    text.append(readable(address.name)).append(" <").append(address.mailbox);
+    if (!address.host.empty()) text.append("@").append(address.host);
+    text.append(">, ");
+  }
+  return text;
+}
+
+bool value_matches(std::string_view value, bool addresses, const message::Searcher& key) {
+  if (key.folded_key().empty() || key.found_in(readable(value))) return true;
+  return addresses && value.find_first_of("(\"\\") != std::string_view::npos && key.found_in(envelope_addresses(value));
+}
+
+bool field_matches(std::string_view fields, std::string_view name, bool addresses, const message::Searcher& key) {
   bool found = false;
   message::for_each_field(fields, [&](const message::Field& field) {
-    if (iequals(field.name, name)) found = found || key.folded_key().empty() || key.found_in(readable(field.value));
+    if (iequals(field.name, name)) found = value_matches(field.value, addresses, key);
     return !found;
   });
   return found;
@@ -100,12 +117,9 @@ Result<SearchProgram::Node> SearchProgram::build(const SearchKey& key, const Sel
       node.level = node.nodes.back().level;
       break;
     case Kind::sequence:
-    case Kind::uid: {
-      RELAIS_TRY(node.set, box.resolve(key.set, key.kind == Kind::uid));
-      break;
-    }
+    case Kind::uid: node.set = box.resolve_key(key.set, key.kind == Kind::uid); break;
     case Kind::flags: node.number = key.bits; break;
-    case Kind::recent: node.number = box.recent_from; break;
+    case Kind::recent: node.set = box.recent; break;
     case Kind::keyword: node.number = keyword_bit(box.keywords, key.text); break;
     case Kind::older:
     case Kind::younger: node.day = now - static_cast<std::int64_t>(key.number); break;
@@ -113,12 +127,14 @@ Result<SearchProgram::Node> SearchProgram::build(const SearchKey& key, const Sel
     case Kind::thread_id: node.number = parse_object_id(key.text, 'T').value_or(0); break;
     case Kind::header:
       node.name = key.name;
+      node.addresses = key.addresses;
       node.key.emplace(key.text);
       break;
     case Kind::body:
     case Kind::text:
       node.key.emplace(key.text);
-      needs_body_ = true;
+      needs_.body = true;
+      needs_.part_headers = needs_.part_headers || key.kind == Kind::text;
       if (++text_keys_ > kMaxTextKeys) return fail(Fault::refused, "too many keys that look at texts", "LIMIT");
       break;
     default: break;
@@ -182,7 +198,7 @@ Verdict SearchProgram::decide(const Node& node, const Candidate& candidate) {
     case Kind::body:
     case Kind::text:
       if (candidate.level < Level::content) return Verdict::unknown;
-      return known(candidate.text->found_in_body(*node.key) || (node.kind == Kind::text && candidate.text->found_in_header(*node.key)));
+      return known(candidate.text->found_in_body(*node.key) || (node.kind == Kind::text && candidate.text->found_in_headers(*node.key)));
     default: break;
   }
   if (candidate.level < node.level) return Verdict::unknown;
@@ -191,19 +207,19 @@ Verdict SearchProgram::decide(const Node& node, const Candidate& candidate) {
 
 Verdict SearchProgram::in_header(const Node& node, const Candidate& candidate) {
   if (node.level == Level::header && candidate.level >= Level::header && candidate.view.header_fields_complete) {
-    return known(field_matches(candidate.view.header_fields, node.name, *node.key));
+    return known(field_matches(candidate.view.header_fields, node.name, node.addresses, *node.key));
   }
   if (candidate.level < Level::content) return Verdict::unknown;
-  return known(field_matches(candidate.text->header(), node.name, *node.key));
+  return known(field_matches(candidate.text->header(), node.name, node.addresses, *node.key));
 }
 
 bool SearchProgram::holds(const Node& node, const storage::MessageView& view) {
   switch (node.kind) {
     case Kind::sequence:
+    case Kind::recent:
     case Kind::uid: return node.set.contains(view.uid);
     case Kind::flags:
     case Kind::keyword: return (view.flags & node.number) != 0;
-    case Kind::recent: return view.uid >= node.number;
     case Kind::larger: return view.size > node.number;
     case Kind::smaller: return view.size < node.number;
     case Kind::mod_seq: return view.mod_seq >= node.number;

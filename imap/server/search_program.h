@@ -30,7 +30,8 @@ struct Candidate {
 
 class SearchProgram {
  public:
-  /// Resolves sequence numbers and keywords against the mailbox. Errors: Fault::syntax for a sequence number above EXISTS.
+  /// Resolves sequence numbers and keywords against the mailbox. A sequence number above EXISTS matches nothing: RFC 9051 §9 `seq-number`
+  /// would have BAD, but clients search "1:*" in an empty mailbox, and other servers let them. Errors: Fault::refused [LIMIT].
   /// @param now  seconds since epoch, for OLDER and YOUNGER
   static Result<SearchProgram> compile(const SearchKey& root, const Selected& box, std::int64_t now);
 
@@ -40,7 +41,8 @@ class SearchProgram {
   /// Whether candidates() is the answer.
   bool sets_only() const noexcept { return !uses(Level::flags) && !uses(Level::meta) && !uses(Level::header) && !uses(Level::content); }
   bool uses(Level level) const noexcept { return levels_[static_cast<std::size_t>(level)]; }
-  bool needs_body() const noexcept { return needs_body_; }
+  /// What Level::content must bring.
+  SearchNeeds needs() const noexcept { return needs_; }
   /// How many keys a message may have to be held against.
   std::size_t keys() const noexcept { return keys_; }
 
@@ -51,6 +53,7 @@ class SearchProgram {
   struct Node {
     SearchKey::Kind kind = SearchKey::Kind::all;
     bool negated = false;
+    bool addresses = false;
     Level level = Level::number;
     std::uint64_t number = 0;  ///< size, flag bits, mod-sequence, object id
     std::int64_t day = 0;      ///< days or seconds since epoch
@@ -69,7 +72,7 @@ class SearchProgram {
 
   Node root_;
   std::array<bool, kLevels> levels_{};
-  bool needs_body_ = false;
+  SearchNeeds needs_;
   std::size_t keys_ = 0;
   std::size_t text_keys_ = 0;
 };

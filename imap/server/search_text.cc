@@ -25,13 +25,18 @@ std::string_view readable(std::string_view value) {
 
 void SearchText::clear() {
   header_.clear();
+  part_headers_.clear();
   texts_.clear();
 }
 
 bool SearchText::is_text(std::string_view mime_header) {
   const auto type = message::find_field(mime_header, "content-type");
-  return !type || istarts_with(trim(*type), "text/") || trim(*type).empty();  // RFC 2045 §5.2: text/plain where nothing is said
+  if (!type) return true;  // RFC 2045 §5.2: text/plain where nothing is said
+  const auto value = trim(*type);
+  return value.find('/') == std::string_view::npos || istarts_with(value, "text/") || istarts_with(value, "message/");
 }
+
+void SearchText::add_part_header(std::string_view header) { part_headers_ += header_text(header); }
 
 void SearchText::add_part(std::string_view mime_header, message::Encoding encoding, std::string_view body) {
   if (!is_text(mime_header)) return;
@@ -42,20 +47,21 @@ void SearchText::add_part(std::string_view mime_header, message::Encoding encodi
   texts_.push_back(text ? std::move(*text) : std::move(octets));
 }
 
-void SearchText::add_embedded_header(std::string_view header) { texts_.push_back(header_text(header)); }
-
-bool SearchText::found_in_header(const message::Searcher& key) const { return key.found_in(header_text(header_)); }
-
-bool SearchText::found_in_body(const message::Searcher& key) const {
-  return std::ranges::any_of(texts_, [&key](const std::string& text) { return key.found_in(text); });
+bool SearchText::found_in_headers(const message::Searcher& key) const {
+  return key.found_in(header_text(header_)) || key.found_in(part_headers_);
 }
 
-void read_text(SearchText& text, const storage::MessageView& view, bool with_body) {
+// RFC 9051 §6.4.4: the empty string is in every text, also in one that is empty.
+bool SearchText::found_in_body(const message::Searcher& key) const {
+  return key.folded_key().empty() || std::ranges::any_of(texts_, [&key](const std::string& text) { return key.found_in(text); });
+}
+
+void read_text(SearchText& text, const storage::MessageView& view, SearchNeeds needs) {
   text.clear();
   const auto content = view.content;
   const auto split = message::header_end(content);
   text.set_header(content.substr(0, split));
-  if (!with_body) return;
+  if (!needs.body) return;
   const auto structure = message::decode_parts(view.parts);
   if (!structure) {
     text.add_part({}, message::Encoding::seven_bit, content.substr(split));
@@ -67,8 +73,7 @@ void read_text(SearchText& text, const storage::MessageView& view, bool with_bod
     return content.substr(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
   };
   for (const auto& part : structure->parts) {
-    const bool embedded = part.parent != message::kNoPart && structure->parts[part.parent].is_message;
-    if (embedded) text.add_embedded_header(piece(part.header_begin, part.body_begin));
+    if (needs.part_headers && part.parent != message::kNoPart) text.add_part_header(piece(part.header_begin, part.body_begin));
     if (part.is_multipart || part.is_message) continue;
     text.add_part(piece(part.header_begin, part.body_begin), part.encoding, piece(part.body_begin, part.body_end));
   }

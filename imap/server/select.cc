@@ -132,7 +132,7 @@ net::Task<Done> select(Session& session, const Tagged& command) {
   box->id = view.info.id;
   box->uid_validity = view.info.uid_validity;
   box->uid_next = view.info.uid_next;
-  box->recent_from = view.info.recent_from;
+  if (view.info.recent_from < view.info.uid_next) box->recent.add(NumberRange{view.info.recent_from, view.info.uid_next - 1});
   box->synced = view.info.highest_mod_seq;
   box->safe = box->synced;
   box->read_only = read_only;

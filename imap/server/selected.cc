@@ -24,6 +24,12 @@ Result<NumberSet> Selected::resolve(const SequenceSet& set, bool uid) const {
   return uids_of(sequences);
 }
 
+NumberSet Selected::resolve_key(const SequenceSet& set, bool uid) const {
+  if (set.saved || uid) return resolve(set, true).value_or(NumberSet());
+  if (uids.empty()) return {};
+  return uids_of(set.resolve(exists()).intersect(NumberSet(NumberRange{1, exists()})));
+}
+
 NumberSet Selected::uids_of(const NumberSet& sequences) const {
   NumberSet members;
   const auto ranges = uids.ranges();
@@ -70,6 +76,12 @@ NumberSet Selected::sequences_of(const NumberSet& members) const {
     before = count;
   }
   return sequences;
+}
+
+std::uint32_t Selected::recent_count() const {
+  std::uint64_t count = 0;
+  for (const auto range : recent.ranges()) count += uids.rank(range.last) + (uids.contains(range.last) ? 1 : 0) - uids.rank(range.first);
+  return static_cast<std::uint32_t>(count);
 }
 
 void Selected::own_change(storage::ModSeq mod_seq) {

@@ -62,15 +62,15 @@ class Watch : public std::enable_shared_from_this<Watch> {
 struct Selected {
   storage::MailboxId id{};
   std::uint32_t uid_validity = 0;
-  storage::Uid uid_next = 1;     ///< first UID that the client has not been told of
-  storage::Uid recent_from = 1;  ///< from here on messages are \Recent to this session (RFC 3501 §2.3.2)
-  storage::ModSeq synced = 0;    ///< what happened up to here is in uids, gone, keywords and has been told
-  storage::ModSeq safe = 0;      ///< every change up to here has been told, removals too: what QRESYNC clients may go back to
-  bool told_safe = false;        ///< `safe` was told, being behind the mod-sequences of FETCH responses
+  storage::Uid uid_next = 1;   ///< first UID that the client has not been told of
+  storage::ModSeq synced = 0;  ///< what happened up to here is in uids, gone, keywords and has been told
+  storage::ModSeq safe = 0;    ///< every change up to here has been told, removals too: what QRESYNC clients may go back to
+  bool told_safe = false;      ///< `safe` was told, being behind the mod-sequences of FETCH responses
   bool read_only = false;
   bool stale = false;  ///< ask the store whatever the Watch says
   NumberSet uids;
-  NumberSet gone;  ///< expunged, the client could not be told yet; still in uids
+  NumberSet recent;  ///< UIDs that are \Recent to this session (RFC 3501 §2.3.2), whether or not there is a message
+  NumberSet gone;    ///< expunged, the client could not be told yet; still in uids
   std::vector<std::string> keywords;
   std::unique_ptr<NumberSet> saved;  ///< "$" (RFC 5182), UIDs; null: empty
   /// Mod-sequences above `synced` that this session's own commands made and has reported itself.
@@ -78,13 +78,15 @@ struct Selected {
 
   std::uint32_t exists() const noexcept { return static_cast<std::uint32_t>(uids.count()); }
   std::uint32_t sequence_of(storage::Uid uid) const { return static_cast<std::uint32_t>(uids.rank(uid)) + 1; }
-  bool is_recent(storage::Uid uid) const noexcept { return uid >= recent_from; }
-  std::uint32_t recent_count() const { return static_cast<std::uint32_t>(uids.count() - uids.rank(recent_from)); }
+  bool is_recent(storage::Uid uid) const noexcept { return recent.contains(uid); }
+  std::uint32_t recent_count() const;
 
   /// The UIDs that a command's set means, of those the client knows.
   /// @param uid  the numbers are UIDs (those that do not exist are ignored, RFC 9051 §6.4.9) or sequence numbers (Fault::syntax where
   ///             one is above EXISTS)
   Result<NumberSet> resolve(const SequenceSet& set, bool uid) const;
+  /// The same for a key of SEARCH, where a number that no message has simply finds none.
+  NumberSet resolve_key(const SequenceSet& set, bool uid) const;
   /// Sequence numbers (1 to exists()) to UIDs and back.
   NumberSet uids_of(const NumberSet& sequences) const;
   NumberSet sequences_of(const NumberSet& members) const;

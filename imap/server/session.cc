@@ -382,7 +382,11 @@ net::Task<void> Session::sync(bool expunges) {
   const auto is_known = [first_new](const storage::FlagChange& change) { return change.uid < first_new; };
   const auto known_end = std::partition_point(changes.changed.begin(), changes.changed.end(), is_known);
   for (auto added = known_end; added != changes.changed.end(); ++added) box.uids.add(added->uid);
-  box.uid_next = std::max(box.uid_next, changes.uid_next);
+  if (changes.uid_next > first_new) {
+    const auto recent = store().claim_recent(account_, box.id, first_new, changes.uid_next, !box.read_only);
+    if (recent < changes.uid_next) box.recent.add(NumberRange{recent, changes.uid_next - 1});
+    box.uid_next = changes.uid_next;
+  }
   if (box.exists() != before) {
     append_count(out(), box.exists(), "EXISTS");
     if (!enabled_.rev2) append_count(out(), box.recent_count(), "RECENT");
@@ -425,15 +429,8 @@ void Session::own_flag_changes(const storage::StoreFlagsResult& stored, bool tol
     selected_->keywords = stored.keywords;
     append_flag_lists();
   }
-  // Mostly one: a STORE is one commit, and only messages that it left as they were have others.
-  std::vector<storage::ModSeq> made;
-  for (const auto& change : stored.changed) {
-    if (change.mod_seq > selected_->synced && (made.empty() || made.back() != change.mod_seq)) made.push_back(change.mod_seq);
-  }
-  std::sort(made.begin(), made.end());
-  for (const auto mod_seq : made) {
-    if (told || mod_seq == selected_->synced + 1) selected_->own_change(mod_seq);
-  }
+  // Messages that were so already have the mod-sequences of others' changes, which concern more than these messages.
+  if (stored.made != 0 && (told || stored.made == selected_->synced + 1)) selected_->own_change(stored.made);
 }
 
 net::Task<void> Session::send_expunges() {

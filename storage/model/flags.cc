@@ -24,7 +24,7 @@ Result<StoreFlagsResult> store_flags(Work& work, MailboxId mailbox, const StoreF
     const bool changed = flags != record.flags;
     if (changed) {
       record.flags = flags;
-      record.mod_seq = work.touch(*box);
+      record.mod_seq = result.made = work.touch(*box);
     }
     result.changed.push_back({record.uid, record.flags, record.mod_seq});
     return changed ? Work::Edit::changed : Work::Edit::keep;

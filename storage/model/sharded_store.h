@@ -60,6 +60,7 @@ class ShardedStore final : public Store {
   net::Task<void> subscribe(AccountRef account, std::string name, bool subscribed) override;
 
   net::Task<MailboxView> open(AccountRef account, std::string name, bool claim_recent) override;
+  Uid claim_recent(AccountRef account, MailboxId mailbox, Uid known, Uid uid_next, bool claim) override;
   net::Task<MailboxChanges> changes(AccountRef account, MailboxId mailbox, ModSeq since, bool with_vanished) override;
   net::Task<void> fetch(AccountRef account, MailboxId mailbox, FetchRequest request, FetchBatch& batch) override;
   net::Task<void> read_content(AccountRef account, MailboxId mailbox, Uid uid, std::uint64_t offset, std::uint64_t length, std::string& into) override;

@@ -62,6 +62,10 @@ net::Task<MailboxView> ShardedStore::open(AccountRef account, std::string name, 
   co_return view;
 }
 
+Uid ShardedStore::claim_recent(AccountRef account, MailboxId mailbox, Uid known, Uid uid_next, bool claim) {
+  return claim ? recent_.claim(account.account, mailbox, known, uid_next) : recent_.recent_from(account.account, mailbox, known);
+}
+
 net::Task<MailboxChanges> ShardedStore::changes(AccountRef account, MailboxId mailbox, ModSeq since, bool with_vanished) {
   RELAIS_CO_TRY(const auto snapshot, this->snapshot(account));
   co_return model::read_changes(*snapshot, mailbox, since, with_vanished);

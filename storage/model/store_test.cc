@@ -375,6 +375,21 @@ TEST_F(StoreTest, EmailIdsTellContentsApart) {  // RFC 8474 §4
 
 // ---- copy and move
 
+TEST_F(StoreTest, AStoreTellsTheModSequenceItMade) {
+  fill("INBOX", 2);
+  const auto id = status("INBOX").id;
+  const auto first = flag(id, "1", FlagOperation::add, kSeen);
+  ASSERT_TRUE(first);
+  EXPECT_EQ(first->made, first->highest_mod_seq);
+  const auto both = flag(id, "1:2", FlagOperation::add, kSeen);  // one was so already: it keeps the mod-sequence of before
+  ASSERT_TRUE(both);
+  EXPECT_EQ(both->changed[0].mod_seq, first->made);
+  EXPECT_EQ(both->changed[1].mod_seq, both->made);
+  const auto none = flag(id, "1:2", FlagOperation::add, kSeen);
+  ASSERT_TRUE(none);
+  EXPECT_EQ(none->made, 0U);
+}
+
 TEST_F(StoreTest, CopyKeepsFlagsDatesAndKeywords) {  // RFC 9051 §6.4.7
   ASSERT_TRUE(append("INBOX", 1, kSeen, {"first", "second"}));
   ASSERT_TRUE(append("Sent", 2, 0, {"second"}));
@@ -493,6 +508,17 @@ TEST_F(StoreTest, RecentBelongsToTheFirstWhoSelects) {  // RFC 3501 §2.3.2
   EXPECT_EQ(status("INBOX").recent_from, 3U);
   EXPECT_EQ(await(store->open(kAccount, "INBOX", true))->info.recent_from, 3U);
   EXPECT_EQ(await(store->open(kAccount, "INBOX", true))->info.recent_from, 4U);
+}
+
+TEST_F(StoreTest, RecentMessagesBelongToTheFirstThatIsTold) {  // RFC 3501 §2.3.2
+  fill("INBOX", 2);
+  const auto id = await(store->open(kAccount, "INBOX", true))->info.id;
+  ASSERT_TRUE(append("INBOX", 3));
+  EXPECT_EQ(store->claim_recent(kAccount, id, 3, 4, /*claim=*/false), 3U);  // EXAMINE only looks
+  EXPECT_EQ(status("INBOX").recent_from, 3U);
+  EXPECT_EQ(store->claim_recent(kAccount, id, 3, 4, /*claim=*/true), 3U);
+  EXPECT_EQ(store->claim_recent(kAccount, id, 3, 4, /*claim=*/true), 4U);
+  EXPECT_EQ(status("INBOX").recent_from, 4U);
 }
 
 TEST_F(StoreTest, RemovingAnAccountLeavesNothing) {
