@@ -164,6 +164,9 @@ TEST(List, Arguments) {
        {" \"\" * RETURN ()", "extended '' '*'"},
        {" \"\" Entw&APw-*", "plain '' 'Entwü*'"},
        {" \"\" {3}\r\n*/%", "plain '' '*/%'"},
+       {" \"\" a&*", "plain ''"},  // no modified UTF-7: no name can match
+       {" \"\" (a a&* b)", "extended '' 'a' 'b'"},
+       {" a& *", "plain ''"},
        {" (RECURSIVEMATCH) \"\" \"*\"", "syntax: expected an option that RECURSIVEMATCH can work with"},
        {" (REMOTE RECURSIVEMATCH) \"\" \"*\"", "syntax: expected an option that RECURSIVEMATCH can work with"},
        {" (FOO) \"\" \"*\"", "syntax: expected SUBSCRIBED, REMOTE, RECURSIVEMATCH or SPECIAL-USE"},
@@ -174,7 +177,7 @@ TEST(List, Arguments) {
       [](std::string_view t) { return parse_list(t); }, list_text);
   check(
       {{" \"#news.\" \"comp.mail.*\"", "#news.|comp.mail.*"}, {" a (b)", "syntax: expected mailbox name or pattern"}},
-      [](std::string_view t) { return parse_lsub(t); }, [](const LsubArgs& a) { return a.reference + "|" + a.pattern; });
+      [](std::string_view t) { return parse_lsub(t); }, [](const LsubArgs& a) { return a.reference + "|" + a.pattern.value_or("none"); });
   std::string many = " \"\" (";
   for (std::size_t i = 0; i <= kMaxListPatterns; ++i) many += "a ";
   many.back() = ')';

@@ -278,10 +278,17 @@ std::string Cursor::mailbox() {
   return name;
 }
 
-std::string Cursor::list_reference() { return decode_name(astring()); }
+// RFC 9051 §6.3.9: what can't be a name matches none, which is no error.
+std::optional<std::string> Cursor::decode_for_list(std::string name) {
+  Cursor apart({}, dialect_);
+  name = apart.decode_name(std::move(name));
+  return apart.ok() ? std::optional(std::move(name)) : std::nullopt;
+}
+
+std::optional<std::string> Cursor::list_reference() { return decode_for_list(astring()); }
 
 // list-mailbox = 1*list-char / string                                          RFC 9051 §9
-std::string Cursor::list_mailbox() {
+std::optional<std::string> Cursor::list_mailbox() {
   std::string pattern;
   if (const auto n = run_of(rest_, kList); n > 0) {
     pattern.assign(rest_.substr(0, n));
@@ -290,10 +297,11 @@ std::string Cursor::list_mailbox() {
     if (!peek('"') && !peek('{')) miss("mailbox name or pattern");
     pattern = string();
   }
-  pattern = decode_name(std::move(pattern));
-  collapse_wildcards(pattern);
-  if (pattern.size() > kMaxPatternOctets) refuse("LIMIT", "Pattern is too long");
-  return pattern;
+  auto decoded = decode_for_list(std::move(pattern));
+  if (!decoded) return std::nullopt;
+  collapse_wildcards(*decoded);
+  if (decoded->size() > kMaxPatternOctets) refuse("LIMIT", "Pattern is too long");
+  return decoded;
 }
 
 // flag = "\Answered" / "\Flagged" / "\Deleted" / "\Seen" / "\Draft" / flag-keyword / flag-extension

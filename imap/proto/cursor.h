@@ -64,10 +64,10 @@ class Cursor {
   /// In UTF-8, with "INBOX" in upper case where it is the first level. Refused: names that are not modified UTF-7 (or UTF-8, by the
   /// dialect), or hold control characters (RFC 9051 §5.1, RFC 6855 §3).
   std::string mailbox();
-  /// The reference of a LIST: a mailbox name, or nothing.
-  std::string list_reference();
-  /// `list-mailbox`: a pattern in UTF-8, runs of wildcards collapsed.
-  std::string list_mailbox();
+  /// The reference of a LIST: a mailbox name, or nothing. nullopt where no mailbox can have a name that begins so.
+  std::optional<std::string> list_reference();
+  /// `list-mailbox`: a pattern in UTF-8, runs of wildcards collapsed. nullopt where no mailbox can have such a name.
+  std::optional<std::string> list_mailbox();
   FlagList flag_list();          ///< "(" flags ")"
   FlagList flags_bare();         ///< 1*(flag SP), without parentheses
   std::chrono::sys_days date();  ///< date-text, quoted or not
@@ -79,6 +79,7 @@ class Cursor {
  private:
   void flag_into(FlagList& out);
   std::string decode_name(std::string name);
+  std::optional<std::string> decode_for_list(std::string name);
   std::string quoted();
   std::string_view literal() noexcept;
   std::uint64_t digits(std::uint64_t least, std::uint64_t most, const char* expected) noexcept;

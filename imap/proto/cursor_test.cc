@@ -147,8 +147,10 @@ TEST(Cursor, Mailboxes) {
   EXPECT_EQ(read("{1}\r\n\xFF", mailbox, {.utf8 = true}), "!refused [CANNOT]: Mailbox name holds characters that are not allowed");
   EXPECT_EQ(read("", mailbox), "!syntax: expected astring");
   EXPECT_EQ(read("a*", mailbox), "!syntax: expected end of command");
-  EXPECT_EQ(read("a*%*b", [](Cursor& in) { return in.list_mailbox(); }), "a*b");
-  EXPECT_EQ(read("\"\"", [](Cursor& in) { return in.list_mailbox() + "."; }), ".");
+  EXPECT_EQ(read("a*%*b", [](Cursor& in) { return in.list_mailbox().value_or("none"); }), "a*b");
+  EXPECT_EQ(read("\"\"", [](Cursor& in) { return in.list_mailbox().value_or("none") + "."; }), ".");
+  EXPECT_EQ(read("a&b*", [](Cursor& in) { return in.list_mailbox().value_or("none"); }), "none");
+  EXPECT_EQ(read("\"a\tb\"", [](Cursor& in) { return in.list_reference().value_or("none"); }), "none");
 }
 
 TEST(Cursor, Flags) {

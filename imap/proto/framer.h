@@ -21,8 +21,9 @@ struct FramerLimits {
   /// non-synchronizing literals (RFC 7888 §4). Beyond it the connection must be closed.
   std::uint64_t skip = 64 * 1024 * 1024;
 };
-/// For strangers: enough for a long SASL response, and nothing is read only to be thrown away.
-inline constexpr FramerLimits kLimitsBeforeLogin{16 * 1024, 16 * 1024, 16, 64 * 1024};
+/// For strangers: enough for a long SASL response and the largest ID (RFC 2971 §3.3: 30 fields of 30 and 1,024 octets), and next to nothing
+/// is read only to be thrown away.
+inline constexpr FramerLimits kLimitsBeforeLogin{36 * 1024, 16 * 1024, 64, 64 * 1024};
 
 /// Incremental, bounded command framer. What it says does not depend on how the octets were cut.
 ///

@@ -1,6 +1,8 @@
 // LIST's and LSUB's arguments.
 #include "imap/proto/list.h"
 
+#include <utility>
+
 #include "imap/proto/cursor.h"
 
 namespace relais::imap {
@@ -35,14 +37,14 @@ void selection(Cursor& in, ListArgs& args) {
 
 // mbox-or-pat = list-mailbox / patterns; patterns = "(" list-mailbox *(SP list-mailbox) ")"    RFC 5258 §6
 void patterns(Cursor& in, ListArgs& args) {
-  if (!in.accept('(')) {
-    args.patterns.push_back(in.list_mailbox());
-    return;
-  }
+  const auto one = [&in, &args] {
+    if (auto pattern = in.list_mailbox()) args.patterns.push_back(std::move(*pattern));
+  };
+  if (!in.accept('(')) return one();
   args.extended = true;
   do {
     if (args.patterns.size() == kMaxListPatterns) in.refuse("LIMIT", "Too many patterns");
-    args.patterns.push_back(in.list_mailbox());
+    one();
   } while (in.accept(' '));
   in.octet(')', "\")\" behind the patterns");
 }
@@ -82,9 +84,11 @@ Result<ListArgs> parse_list(std::string_view rest, Dialect dialect) {
     selection(in, args);
     in.sp();
   }
-  args.reference = in.list_reference();
+  auto reference = in.list_reference();
   in.sp();
   patterns(in, args);
+  if (!reference) args.patterns.clear();
+  args.reference = std::move(reference).value_or(std::string());
   if (in.accept(' ')) returns(in, args);
   in.end();
   if (!in.ok()) return in.error();
@@ -96,9 +100,11 @@ Result<LsubArgs> parse_lsub(std::string_view rest, Dialect dialect) {
   Cursor in(rest, dialect);
   LsubArgs args;
   in.sp();
-  args.reference = in.list_reference();
+  auto reference = in.list_reference();
   in.sp();
   args.pattern = in.list_mailbox();
+  if (!reference) args.pattern.reset();
+  args.reference = std::move(reference).value_or(std::string());
   in.end();
   if (!in.ok()) return in.error();
   return args;

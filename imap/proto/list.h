@@ -22,7 +22,7 @@ struct ListArgs {
   bool select_special_use = false;      ///< RFC 6154 §2
 
   std::string reference;              ///< UTF-8
-  std::vector<std::string> patterns;  ///< UTF-8, at least one; runs of wildcards collapsed
+  std::vector<std::string> patterns;  ///< UTF-8, runs of wildcards collapsed; those that no name can match are left out
 
   bool return_subscribed = false;  ///< implied by select_subscribed
   bool return_children = false;
@@ -37,8 +37,8 @@ inline constexpr std::size_t kMaxListPatterns = 64;  ///< our own limit
 Result<ListArgs> parse_list(std::string_view rest, Dialect dialect = {});
 
 struct LsubArgs {
-  std::string reference;  ///< UTF-8
-  std::string pattern;    ///< UTF-8
+  std::string reference;               ///< UTF-8
+  std::optional<std::string> pattern;  ///< UTF-8; nullopt where no name can match
 };
 
 /// Parses what follows "LSUB". Source: RFC 3501 §6.3.9.

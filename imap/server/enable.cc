@@ -14,6 +14,7 @@ net::Task<Done> enable(Session& session, const Tagged& command) {
     if (!std::exchange(what, true)) names.append(" ").append(name);
   };
   bool condstore = enabled.condstore;
+  bool implied = false;
   for (const auto& name : args.capabilities) {
     if (name == "IMAP4REV2") {
       turn_on(enabled.rev2, "IMAP4rev2");
@@ -22,12 +23,12 @@ net::Task<Done> enable(Session& session, const Tagged& command) {
     } else if (name == "CONDSTORE") {
       turn_on(condstore, "CONDSTORE");
     } else if (name == "QRESYNC") {
-      condstore = true;  // RFC 7162 §3.2.3: implied
+      implied = true;  // RFC 7162 §3.2.3: CONDSTORE with it
       turn_on(enabled.qresync, "QRESYNC");
     }
   }
   session.out().append("* ENABLED").append(names).append("\r\n");
-  if (condstore) session.enable_condstore();
+  if (condstore || implied) session.enable_condstore();
   co_return Done{"ENABLE completed"};
 }
 

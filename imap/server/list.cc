@@ -127,7 +127,7 @@ void fill_attributes(Attributes& attributes, const ListArgs& args, const Node& n
 
 net::Task<Done> list(Session& session, const Tagged& command) {
   RELAIS_CO_TRY(const auto args, parse_list(command.rest, session.dialect()));
-  if (!args.extended && args.patterns.front().empty()) {  // asks for the separator
+  if (!args.extended && args.patterns.size() == 1 && args.patterns.front().empty()) {  // asks for the separator
     session.out() += "* LIST (\\Noselect) \"/\" \"\"\r\n";
     co_return Done{"LIST completed"};
   }
@@ -164,7 +164,7 @@ net::Task<Done> list(Session& session, const Tagged& command) {
 net::Task<Done> lsub(Session& session, const Tagged& command) {
   RELAIS_CO_TRY(const auto args, parse_lsub(command.rest, session.dialect()));
   RELAIS_CO_TRY(const auto mailboxes, co_await session.store().list(session.account()));
-  const auto patterns = canonical(args.reference, {args.pattern});
+  const auto patterns = args.pattern ? canonical(args.reference, {*args.pattern}) : std::vector<std::string>();
   Tree tree(mailboxes);
   co_await match(session, tree, patterns);
   for (auto& node : tree.nodes()) node.selected = node.info != nullptr && node.info->subscribed;

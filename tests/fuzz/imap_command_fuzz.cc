@@ -103,7 +103,6 @@ void check_search(std::string_view rest, Dialect dialect) {
 void check_list(std::string_view rest, Dialect dialect) {
   const auto args = parse_list(rest, dialect);
   if (!accepted(args)) return;
-  check(!args->patterns.empty());
   for (const auto& pattern : args->patterns) {
     check(is_utf8(pattern));
     if (!pattern.contains('%') && !pattern.contains('*')) check(list_matches(pattern, pattern));
