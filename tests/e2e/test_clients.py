@@ -124,7 +124,7 @@ SyncState *
     assert picture() == before
 
     # Both ways: a flag set here, a mail made here, a mail deleted there.
-    seen = next(iter((local / "INBOX" / "new").iterdir()))
+    seen = next(path for path in (local / "INBOX" / "new").iterdir() if b"body 7" in path.read_bytes())  # not the one that is deleted there
     seen.rename(local / "INBOX" / "cur" / (seen.name.split(":")[0] + ":2,S"))
     (local / "INBOX" / "new" / "1.local.host").write_text("Subject: made here\n\nlocal body\n")
     client.select("INBOX")
