@@ -47,10 +47,10 @@ class View:
     def counts_mod_seqs(self):
         return self.kind in ("condstore", "qresync")
 
-    def send(self, command, literal=None, forbids_expunge=False, after=None):
+    def send(self, command, literal=None, forbids_expunge=False, silent=None):
         self.tags += 1
         self.tag = f"{self.name}{self.tags}"
-        self.command, self.forbids_expunge, self.after = command, forbids_expunge, after
+        self.forbids_expunge, self.silent = forbids_expunge, silent
         self.told, self.code_mod_seq, self.seen_mod_seq, self.moved = [], None, 0, None
         octets = f"{self.tag} {command}".encode()
         if literal is not None:
@@ -76,8 +76,10 @@ class View:
             self.known_up_to = max(self.known_up_to, self.seen_mod_seq)
         if self.moved is not None:
             assert not self.moved & set(self.uids), "moved, but no EXPUNGE"
-        if self.after:
-            self.after(status)
+        if self.silent and not self.counts_mod_seqs:  # what others did to the same messages may have been told before or after
+            for number, uid in enumerate(self.uids, 1):
+                if (uid if self.silent["by_uid"] else number) in self.silent["chosen"]:
+                    self.flags.pop(uid, None)
         return status
 
     def ask(self, command, **how):
@@ -108,8 +110,7 @@ class View:
                 if vanished[1]:
                     assert uid not in self.uids, line
                 else:
-                    assert uid in self.uids or None in self.uids, line
-                    self.uids.remove(uid if uid in self.uids else None)
+                    self.uids.pop(self.index_of(uid))
                 self.forget(uid)
         elif fetched := re.match(r"(\d+) FETCH \((.*)\)$", line):
             self.believe_fetch(int(fetched[1]), fetched[2])
@@ -125,12 +126,24 @@ class View:
             assert there == sorted(set(there)), (there, items)
         if self.uids[number - 1] is None:
             return
+        if mod_seq and not flags and self.silent and uid and int(uid[1]) in self.flags:  # RFC 7162 §3.1.3: how a .SILENT one is answered
+            known = self.flags[int(uid[1])]
+            self.flags[int(uid[1])] = known | self.silent["flags"] if self.silent["sign"] == "+" else known - self.silent["flags"]
         if flags:
             self.flags[self.uids[number - 1]] = frozenset(flags[1].split()) - {"\\Recent"}
         if mod_seq:
             assert flags is None or self.mod_seqs.get(self.uids[number - 1], 0) <= int(mod_seq[1]), items
             self.mod_seqs[self.uids[number - 1]] = int(mod_seq[1])
             self.seen_mod_seq = max(self.seen_mod_seq, int(mod_seq[1]))
+
+    def index_of(self, uid):
+        """Where a message lies whose UID the client may not have asked for yet: between those that it knows."""
+        if uid in self.uids:
+            return self.uids.index(uid)
+        below = [i for i, known in enumerate(self.uids) if known is not None and known < uid]
+        index = below[-1] + 1 if below else 0
+        assert index < len(self.uids) and self.uids[index] is None, (uid, self.uids)
+        return index
 
     def forget(self, uid):
         self.flags.pop(uid, None)
@@ -196,10 +209,10 @@ class View:
             return self.send(f"{uid}FETCH {some} ({pick.choice(['UID', 'FLAGS', 'UID FLAGS', 'UID RFC822.SIZE'])})", **strict)
         if chance < 0.57:
             return self.send(f"{uid}STORE {some} {pick.choice(['+', '-', '+', ''])}FLAGS ({flag})", **strict)
-        if chance < 0.62:  # nobody else uses this keyword: what .SILENT leaves unsaid is known
+        if chance < 0.62:
             sign = pick.choice("+-")
-            return self.send(f"{uid}STORE {some} {sign}FLAGS.SILENT (own-{self.name})", after=lambda status: self.silently(status, some, by_uid, sign),
-                             **strict)
+            silent = {"sign": sign, "flags": {f"own-{self.name}"}, "by_uid": by_uid, "chosen": set(numbers(some))}
+            return self.send(f"{uid}STORE {some} {sign}FLAGS.SILENT (own-{self.name})", silent=silent, **strict)
         if chance < 0.66 and self.counts_mod_seqs:
             return self.send(f"{uid}STORE {some} (UNCHANGEDSINCE {self.known_up_to}) +FLAGS ({flag})", **strict)
         if chance < 0.74:
@@ -211,15 +224,6 @@ class View:
         if chance < 0.96:
             return self.send(f"UID EXPUNGE {some}" if by_uid else "EXPUNGE")
         return self.send(f"{uid}FETCH $ (UID FLAGS)", **strict)
-
-    def silently(self, status, some, by_uid, sign):
-        if not status.startswith("OK"):
-            return
-        chosen = set(numbers(some))
-        for number, uid in enumerate(self.uids, 1):
-            if uid in self.flags and (uid if by_uid else number) in chosen:
-                change = {f"own-{self.name}"}
-                self.flags[uid] = self.flags[uid] | change if sign == "+" else self.flags[uid] - change
 
 
 def compare(platform, address, views):
