@@ -5,14 +5,21 @@
 #include "imap/proto/write.h"
 
 namespace relais::imap {
+namespace {
 
-// UIDs that are gone are ignored (RFC 9051 §6.4.9); for sequence numbers the same, as RFC 2180 §4.4 allows.
+// OK must not look as if messages that are gone were safe in the other mailbox.
+Error all_gone() { return {Fault::refused, "EXPUNGEISSUED", "the messages are gone", ""}; }
+
+}  // namespace
+
+// UIDs that are gone are ignored (RFC 9051 §6.4.9); of sequence numbers those that are left are copied, as RFC 2180 §4.4 allows.
 net::Task<Done> copy(Session& session, const Tagged& command) {
   RELAIS_CO_TRY(auto args, parse_copy(command.rest, session.dialect()));
   auto& box = *session.selected();
   RELAIS_CO_TRY(auto uids, box.resolve(args.messages, command.uid));
   if (uids.empty()) co_return Done{"no messages to copy"};
   RELAIS_CO_TRY(const auto copied, co_await session.store().copy(session.account(), box.id, std::move(uids), std::move(args.mailbox)));
+  if (copied.from.empty() && !command.uid) co_return fail(all_gone());
   Done done;
   if (!copied.from.empty()) append_copyuid(done.text, copied.uid_validity, copied.from, copied.to);
   done.text += "COPY completed";
@@ -27,6 +34,7 @@ net::Task<Done> move(Session& session, const Tagged& command) {
   RELAIS_CO_TRY(auto uids, box.resolve(args.messages, command.uid));
   if (uids.empty()) co_return Done{"no messages to move"};
   RELAIS_CO_TRY(const auto moved, co_await session.store().move(session.account(), box.id, std::move(uids), std::move(args.mailbox)));
+  if (moved.from.empty() && !command.uid) co_return fail(all_gone());
   if (moved.from.empty()) co_return Done{"no messages to move"};
   auto& out = session.out();
   out += "* OK ";

@@ -86,9 +86,12 @@ net::Task<Done> store(Session& session, const Tagged& command) {
     append_number_set(text, command.uid ? stored.failed : box.sequences_of(stored.failed));
     co_return Done{text.append("] conditional STORE failed")};
   }
-  // RFC 2180 §4.2: a message that another session expunged, and the client does not know it yet. Not an error with .SILENT.
-  if (!command.uid && !args.silent && stored.changed.size() < uids.count())
-    co_return fail(Fault::refused, "some of the messages are gone", "EXPUNGEISSUED");
+  // Another session expunged them, and the client does not know it yet. RFC 2180 §4.2: NO where none is left, and never with .SILENT. Where
+  // some are, they were changed and told: RFC 5530 §3 EXPUNGEISSUED says the rest.
+  if (!command.uid && !args.silent && stored.changed.size() < uids.count()) {
+    if (stored.changed.empty()) co_return fail(Fault::refused, "the messages are gone", "EXPUNGEISSUED");
+    co_return Done{"[EXPUNGEISSUED] some of the messages are gone"};
+  }
   co_return Done{command.uid ? "UID STORE completed" : "STORE completed"};
 }
 
