@@ -15,7 +15,15 @@ pkg_check_modules(ARGON2 REQUIRED IMPORTED_TARGET libargon2)
 pkg_check_modules(GSASL REQUIRED IMPORTED_TARGET libgsasl)
 pkg_check_modules(CRYPT REQUIRED IMPORTED_TARGET libcrypt)
 pkg_check_modules(LMDB REQUIRED IMPORTED_TARGET lmdb)
+pkg_check_modules(OPENDKIM REQUIRED IMPORTED_TARGET opendkim)
 pkg_check_modules(TOMLPP REQUIRED IMPORTED_TARGET tomlplusplus)
+find_package(ZLIB REQUIRED)
+# Not by pkg-config: its file asks for libevent, which only unbound-event.h needs.
+find_library(UNBOUND_LIBRARY unbound REQUIRED)
+find_path(UNBOUND_INCLUDE unbound.h REQUIRED)
+add_library(unbound INTERFACE)
+target_link_libraries(unbound INTERFACE ${UNBOUND_LIBRARY})
+target_include_directories(unbound SYSTEM INTERFACE ${UNBOUND_INCLUDE})
 
 # Boost.Asio is compiled once, in net/asio_impl.cc; every user sees declarations only.
 find_package(Boost 1.81 REQUIRED)

@@ -1,6 +1,9 @@
 // Numeric addresses: text and back.
 #include "net/address.h"
 
+#include "base/ascii.h"
+
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -13,6 +16,24 @@ namespace {
 const sockaddr_in& as_v4(const SocketAddress& a) { return reinterpret_cast<const sockaddr_in&>(a.storage); }
 const sockaddr_in6& as_v6(const SocketAddress& a) { return reinterpret_cast<const sockaddr_in6&>(a.storage); }
 bool is_mapped(const in6_addr& address) noexcept { return IN6_IS_ADDR_V4MAPPED(&address); }
+
+std::array<std::uint8_t, 16> as_octets(const SocketAddress& address) {
+  std::array<std::uint8_t, 16> out{};
+  if (address.family() == AF_INET6) {
+    std::memcpy(out.data(), as_v6(address).sin6_addr.s6_addr, out.size());
+  } else {
+    out[10] = out[11] = 0xff;
+    std::memcpy(out.data() + 12, &as_v4(address).sin_addr.s_addr, 4);
+  }
+  return out;
+}
+
+bool same_bits(const std::array<std::uint8_t, 16>& a, const std::array<std::uint8_t, 16>& b, unsigned bits) noexcept {
+  const auto whole = bits / 8;
+  if (!std::equal(a.begin(), a.begin() + whole, b.begin())) return false;
+  const auto rest = bits % 8;
+  return rest == 0 || (a[whole] ^ b[whole]) >> (8 - rest) == 0;
+}
 
 }  // namespace
 
@@ -64,6 +85,28 @@ AddressKey address_key(const SocketAddress& address) noexcept {
 
 bool is_loopback(std::string_view address) noexcept {
   return address.starts_with("127.") || address == "::1" || address.starts_with("::ffff:127.");
+}
+
+bool Network::contains(std::string_view address) const {
+  const auto parsed = parse_address(address, 0);
+  return parsed && same_bits(octets, as_octets(*parsed), bits);
+}
+
+Result<Network> parse_network(std::string_view text) {
+  const auto slash = text.find('/');
+  RELAIS_TRY(const auto base, parse_address(text.substr(0, slash), 0));
+  const bool v4 = base.family() == AF_INET;
+  Network network{.octets = as_octets(base), .bits = 128};
+  if (slash != std::string_view::npos) {
+    const auto prefix = parse_u64(text.substr(slash + 1));
+    if (!prefix || *prefix > (v4 ? 32U : 128U)) return fail(Fault::refused, "\"" + std::string(text) + "\" has no prefix length from 0 to " + (v4 ? "32" : "128"));
+    network.bits = static_cast<unsigned>(*prefix) + (v4 ? 96 : 0);
+  }
+  // 192.0.2.1/24 is more likely a mistake than a network.
+  auto cut = network.octets;
+  for (unsigned bit = network.bits; bit < 128; ++bit) cut[bit / 8] = static_cast<std::uint8_t>(cut[bit / 8] & ~(0x80U >> bit % 8));
+  if (cut != network.octets) return fail(Fault::refused, "\"" + std::string(text) + "\" has bits set beyond its prefix length");
+  return network;
 }
 
 }  // namespace relais::net

@@ -4,6 +4,7 @@
 #include "base/result.h"
 #include "net/connection.h"
 
+#include <array>
 #include <compare>
 #include <cstdint>
 #include <string>
@@ -39,5 +40,15 @@ AddressKey address_key(const SocketAddress& address) noexcept;
 /// True for this machine's own addresses, 127.0.0.0/8 and ::1 (numeric text, IPv4-mapped too): what comes from there is the administrator's
 /// own (webmail, proxies, tests), so limits per address do not apply.
 bool is_loopback(std::string_view address) noexcept;
+
+/// A range of addresses: "192.0.2.0/24", "2001:db8::/32", or one address.
+struct Network {
+  std::array<std::uint8_t, 16> octets{};  ///< IPv4 as IPv4-mapped IPv6
+  unsigned bits = 128;                    ///< that an address shares with them
+  /// @param address numeric; an IPv4-mapped IPv6 address counts as IPv4
+  bool contains(std::string_view address) const;
+};
+/// Errors: Fault::refused where the text is none, or has bits beyond the prefix.
+Result<Network> parse_network(std::string_view text);
 
 }  // namespace relais::net

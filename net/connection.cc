@@ -175,14 +175,14 @@ Task<void> Connection::Impl::send(std::shared_ptr<Impl> self, std::span<const st
   co_return Result<void>{};
 }
 
-Task<void> Connection::Impl::handshake(std::shared_ptr<Impl> self, const TlsContext& context, bool server, std::string server_name,
+Task<void> Connection::Impl::handshake(std::shared_ptr<Impl> self, const TlsContext& context, std::optional<TlsPeer> peer,
                                        Deadline deadline) {
   if (self->closed) co_return fail(closed_error());
   if (dynamic_cast<TcpStream*>(self->stream.get()) == nullptr) co_return fail(Fault::refused, "TLS cannot start here");
   RELAIS_CHECK(self->out.empty());
   self->in.clear();  // RFC 3207 §4.2, RFC 9051 §11.1: what came before the handshake could have been injected
   std::unique_ptr<TcpStream> tcp(static_cast<TcpStream*>(self->stream.release()));
-  auto made = server ? TlsStream::server(std::move(tcp), context) : TlsStream::client(std::move(tcp), context, std::move(server_name));
+  auto made = peer ? TlsStream::client(std::move(tcp), context, std::move(*peer)) : TlsStream::server(std::move(tcp), context);
   auto& tls = *made;
   self->stream = std::move(made);
   for (;;) {
@@ -218,10 +218,13 @@ Task<void> Connection::pause(std::chrono::milliseconds duration) { return Impl::
 Task<void> Connection::flush(Deadline deadline) { return Impl::send(impl_, {}, deadline); }
 Task<void> Connection::write(std::span<const std::string_view> pieces, Deadline deadline) { return Impl::send(impl_, pieces, deadline); }
 Task<void> Connection::start_tls(const TlsContext& context, Deadline deadline) {
-  return Impl::handshake(impl_, context, true, {}, deadline);
+  return Impl::handshake(impl_, context, std::nullopt, deadline);
 }
 Task<void> Connection::start_tls_client(const TlsContext& context, std::string server_name, Deadline deadline) {
-  return Impl::handshake(impl_, context, false, std::move(server_name), deadline);
+  return Impl::handshake(impl_, context, TlsPeer{.name = std::move(server_name)}, deadline);
+}
+Task<void> Connection::start_tls_client(const TlsContext& context, TlsPeer peer, Deadline deadline) {
+  return Impl::handshake(impl_, context, std::move(peer), deadline);
 }
 const TlsInfo* Connection::tls() const noexcept { return impl_->stream->tls(); }
 void Connection::close() { impl_->close(); }

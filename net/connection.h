@@ -14,6 +14,7 @@ namespace relais::net {
 
 class Loop;
 class TlsContext;
+struct TlsPeer;
 
 /// Where a connection comes from.
 struct Endpoints {
@@ -77,6 +78,9 @@ class Connection {
   Task<void> start_tls(const TlsContext& context, Deadline deadline);
   /// Client side. `server_name` is sent as SNI and checked against the certificate where the context verifies.
   Task<void> start_tls_client(const TlsContext& context, std::string server_name, Deadline deadline);
+  /// The same with a policy for this connection. Where it fails for what the peer presented or said: Fault::refused with
+  /// to_string(TlsFault) as code.
+  Task<void> start_tls_client(const TlsContext& context, TlsPeer peer, Deadline deadline);
   /// Null before start_tls.
   const TlsInfo* tls() const noexcept;
 
@@ -89,7 +93,7 @@ class Connection {
 
  private:
   struct Impl;
-  friend Task<std::unique_ptr<Connection>> connect(Loop&, std::string, std::uint16_t, Deadline);
+  friend Task<std::unique_ptr<Connection>> connect(Loop&, std::string, std::uint16_t, Deadline, std::string);
   Loop& loop_;
   std::shared_ptr<Impl> impl_;  ///< shared with the operations that are pending
   std::string& out_;
@@ -97,6 +101,8 @@ class Connection {
 };
 
 /// Opens a TCP connection. Errors: Fault::temporary (refused, unreachable, timeout).
-Task<std::unique_ptr<Connection>> connect(Loop& loop, std::string address, std::uint16_t port, Deadline deadline);
+/// @param source_address numeric, of the same family: where it comes from; empty: the system's choice
+Task<std::unique_ptr<Connection>> connect(Loop& loop, std::string address, std::uint16_t port, Deadline deadline,
+                                          std::string source_address = {});
 
 }  // namespace relais::net

@@ -31,8 +31,8 @@ struct Connection::Impl final : LoopMember {
   static Task<void> pause(std::shared_ptr<Impl> self, std::chrono::milliseconds duration);
   static Task<Woken> fill(std::shared_ptr<Impl> self, Deadline deadline, Awaiting awaiting);
   static Task<void> send(std::shared_ptr<Impl> self, std::span<const std::string_view> pieces, Deadline deadline);
-  static Task<void> handshake(std::shared_ptr<Impl> self, const TlsContext& context, bool server, std::string server_name,
-                              Deadline deadline);
+  /// @param peer  nullopt: server side
+  static Task<void> handshake(std::shared_ptr<Impl> self, const TlsContext& context, std::optional<TlsPeer> peer, Deadline deadline);
   /// Waits until the stream can be written to.
   static Task<void> wait_writable(std::shared_ptr<Impl> self, Deadline deadline);
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "net/task.h"
+#include "net/tls.h"
 
 #include <cstdint>
 #include <span>
@@ -15,6 +16,11 @@ struct TlsInfo {
   std::string version;      ///< "TLSv1.3"
   std::string cipher;       ///< "TLS_AES_256_GCM_SHA384"
   std::string server_name;  ///< SNI as sent by the peer; empty where it sent none
+  // Clients only:
+  bool verified = false;            ///< the certificate was checked and is good
+  bool dane_usable = false;         ///< at least one of the TLSA records given could be used
+  TlsFault fault = TlsFault::none;  ///< where the check was not enforced: what is wrong with the certificate
+  std::string fault_detail{};       ///< in OpenSSL's words
 };
 
 /// How a wait for readiness ended.

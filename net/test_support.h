@@ -2,6 +2,7 @@
 #pragma once
 
 #include "net/connection.h"
+#include "net/dns_records.h"
 #include "net/listener.h"
 #include "net/loop.h"
 
@@ -60,16 +61,22 @@ Task<std::string> exchange(Connection& connection, std::string text);
 class TestCertificate {
  public:
   /// @param names subjectAltName DNS entries; the first is the common name too
-  explicit TestCertificate(std::vector<std::string> names);
+  /// @param lasts  seconds from now on; below 0: expired that long ago
+  explicit TestCertificate(std::vector<std::string> names, long lasts = 24L * 3600);
+  /// One that `authority` has issued; the file has the authority's certificate behind it.
+  TestCertificate(const TestCertificate& authority, std::vector<std::string> names, long lasts = 24L * 3600);
   ~TestCertificate();
   TestCertificate(const TestCertificate&) = delete;
   TestCertificate& operator=(const TestCertificate&) = delete;
   std::string certificate() const { return directory_ + "/cert.pem"; }
   std::string key() const { return directory_ + "/key.pem"; }
   /// Writes another pair for these names over the files.
-  void replace(const std::vector<std::string>& names);
+  void replace(const std::vector<std::string>& names, long lasts = 24L * 3600);
+  /// "3 1 1", "2 0 1", …: a TLSA record that fits it. RFC 6698 §2.1
+  TlsaRecord tlsa(std::uint8_t usage, std::uint8_t selector, std::uint8_t matching) const;
 
  private:
+  void make(const std::vector<std::string>& names, long lasts, const TestCertificate* authority);
   std::string directory_;
 };
 

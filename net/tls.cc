@@ -92,11 +92,25 @@ Result<std::shared_ptr<const TlsSettings>> load_client(const std::string& ca_fil
     if (!loaded) return fail(Fault::refused, "cannot use the CA file " + ca_file + ": " + openssl_errors());
     SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
   }
+  // Makes DANE possible for connections that ask for it; RFC 7671 §9's digests.
+  if (SSL_CTX_dane_enable(context.get()) <= 0) return fail(Fault::refused, "TLS cannot start: " + openssl_errors());
   settings->contexts.push_back(std::move(context));
   return settings;
 }
 
 }  // namespace
+
+std::string_view to_string(TlsFault fault) noexcept {
+  switch (fault) {
+    case TlsFault::none: break;
+    case TlsFault::host_mismatch: return "certificate-host-mismatch";
+    case TlsFault::expired: return "certificate-expired";
+    case TlsFault::not_trusted: return "certificate-not-trusted";
+    case TlsFault::tlsa_mismatch:
+    case TlsFault::other: return "validation-failure";
+  }
+  return {};
+}
 
 std::string openssl_errors() {
   std::string out;

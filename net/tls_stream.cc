@@ -23,6 +23,58 @@ bool is_address(const std::string& name) {
   return ::inet_pton(AF_INET, name.c_str(), octets.data()) == 1 || ::inet_pton(AF_INET6, name.c_str(), octets.data()) == 1;
 }
 
+// RFC 6125 §6.4: any of the names, wildcards for the whole left-most label only. An address is compared with iPAddress entries, alone.
+void expect_names(SSL* ssl, const std::vector<std::string>& names) {
+  SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  for (const auto& name : names) {
+    if (is_address(name)) {
+      if (names.size() == 1) X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name.c_str());
+    } else {
+      RELAIS_CHECK(SSL_add1_host(ssl, name.c_str()) == 1);
+    }
+  }
+}
+
+// False where no record can be used.
+bool use_tlsa(SSL* ssl, const TlsPeer& peer) {
+  const std::string& base = peer.name.empty() && !peer.names.empty() ? peer.names.front() : peer.name;
+  if (SSL_dane_enable(ssl, base.c_str()) <= 0) return false;
+  SSL_dane_set_flags(ssl, DANE_FLAG_NO_DANE_EE_NAMECHECKS);  // RFC 7672 §3.1.1
+  SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  for (const auto& name : peer.names) {
+    if (name != base && !is_address(name)) RELAIS_CHECK(SSL_add1_host(ssl, name.c_str()) == 1);
+  }
+  bool usable = false;
+  for (const auto& record : peer.tlsa) {
+    if (record.usage != 2 && record.usage != 3) continue;  // RFC 7672 §3.1.3
+    const auto* const data = reinterpret_cast<const unsigned char*>(record.data.data());
+    if (SSL_dane_tlsa_add(ssl, record.usage, record.selector, record.matching, data, record.data.size()) > 0) usable = true;
+  }
+  ERR_clear_error();
+  return usable;
+}
+
+TlsFault fault_of(long verified) noexcept {
+  switch (verified) {
+    case X509_V_OK: return TlsFault::none;
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH: return TlsFault::host_mismatch;
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+    case X509_V_ERR_CERT_NOT_YET_VALID: return TlsFault::expired;
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+    case X509_V_ERR_CERT_UNTRUSTED:
+    case X509_V_ERR_CERT_REJECTED:
+    case X509_V_ERR_INVALID_CA:
+    case X509_V_ERR_INVALID_PURPOSE: return TlsFault::not_trusted;
+    case X509_V_ERR_DANE_NO_MATCH: return TlsFault::tlsa_mismatch;
+    default: return TlsFault::other;
+  }
+}
+
 int as_int(std::size_t size) noexcept { return static_cast<int>(std::min<std::size_t>(size, INT_MAX)); }
 
 }  // namespace
@@ -41,17 +93,23 @@ std::unique_ptr<TlsStream> TlsStream::server(std::unique_ptr<TcpStream> tcp, con
   return stream;
 }
 
-std::unique_ptr<TlsStream> TlsStream::client(std::unique_ptr<TcpStream> tcp, const TlsContext& context, const std::string& server_name) {
+std::unique_ptr<TlsStream> TlsStream::client(std::unique_ptr<TcpStream> tcp, const TlsContext& context, TlsPeer peer) {
+  using Check = TlsPeer::Check;
   std::unique_ptr<TlsStream> stream(new TlsStream(std::move(tcp), context));
   auto* const ssl = stream->ssl_.get();
   SSL_set_connect_state(ssl);
   // RFC 6066 §3: literal addresses are not permitted in server_name.
-  if (is_address(server_name)) {
-    if (stream->settings_->verify) X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), server_name.c_str());
-  } else if (!server_name.empty()) {
-    SSL_set_tlsext_host_name(ssl, server_name.c_str());
-    if (stream->settings_->verify) SSL_set1_host(ssl, server_name.c_str());
-  }
+  if (!peer.name.empty() && !is_address(peer.name)) SSL_set_tlsext_host_name(ssl, peer.name.c_str());
+  if (peer.names.empty() && !peer.name.empty()) peer.names.push_back(peer.name);
+  auto check = peer.check;
+  if (check == Check::context) check = stream->settings_->verify ? Check::names : Check::none;
+  if (check == Check::dane && !(stream->dane_usable_ = use_tlsa(ssl, peer))) check = Check::none;  // RFC 7672 §2.2
+  if (check == Check::names) expect_names(ssl, peer.names);
+  stream->checked_ = check != Check::none;
+  stream->enforced_ = stream->checked_ && peer.enforce;
+  SSL_set_verify(ssl, stream->enforced_ ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
+  // Without a check the alternative is plaintext: old servers' short keys are better than that (RFC 7435 §3).
+  if (!stream->enforced_) SSL_set_security_level(ssl, 1);
   return stream;
 }
 
@@ -66,33 +124,45 @@ Result<bool> TlsStream::interpret(int returned, bool& wants_other, bool reading)
       tcp_->watch().filled();
       wants_other = reading;
       return true;
-    case SSL_ERROR_ZERO_RETURN:
-      return fail(Fault::closed, "connection closed");
+    case SSL_ERROR_ZERO_RETURN: return fail(Fault::closed, "connection closed");
     case SSL_ERROR_SYSCALL: {
       broken_ = true;
       ERR_clear_error();
       if (system_error == 0) return fail(Fault::closed, "connection closed");
       return socket_error(system_error, "TLS");
     }
-    default:
-      broken_ = true;
-      return fail(Fault::refused, "TLS failed", "", openssl_errors());
+    default: broken_ = true; return fail(Fault::refused, "TLS failed", "", openssl_errors());
   }
 }
 
 Result<TlsStream::Handshake> TlsStream::try_handshake() {
+  auto* const ssl = ssl_.get();
   ERR_clear_error();
   errno = 0;
-  const int done = SSL_do_handshake(ssl_.get());
+  const int done = SSL_do_handshake(ssl);
+  const auto verified = SSL_get_verify_result(ssl);
   if (done != 1) {
     bool wants_write = false;
-    RELAIS_TRY_VOID(interpret(done, wants_write, true));
-    return wants_write ? Handshake::wants_write : Handshake::wants_read;
+    auto can_go_on = interpret(done, wants_write, true);
+    if (can_go_on) return wants_write ? Handshake::wants_write : Handshake::wants_read;
+    auto error = std::move(can_go_on).error();
+    if (error.fault == Fault::refused) {
+      const bool certificate = enforced_ && verified != X509_V_OK;
+      error.code = to_string(certificate ? fault_of(verified) : TlsFault::other);
+      if (certificate) error.detail = X509_verify_cert_error_string(verified);
+    }
+    return fail(std::move(error));
   }
   info_ = std::make_unique<TlsInfo>();
-  info_->version = SSL_get_version(ssl_.get());
-  info_->cipher = SSL_get_cipher_name(ssl_.get());
-  if (const char* const name = SSL_get_servername(ssl_.get(), TLSEXT_NAMETYPE_host_name); name != nullptr) info_->server_name = name;
+  info_->version = SSL_get_version(ssl);
+  info_->cipher = SSL_get_cipher_name(ssl);
+  if (const char* const name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name); name != nullptr) info_->server_name = name;
+  info_->dane_usable = dane_usable_;
+  info_->verified = checked_ && verified == X509_V_OK;
+  if (checked_ && verified != X509_V_OK) {
+    info_->fault = fault_of(verified);
+    info_->fault_detail = X509_verify_cert_error_string(verified);
+  }
   return Handshake::done;
 }
 

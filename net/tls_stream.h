@@ -17,7 +17,7 @@ class TlsStream final : public Stream {
   enum class Handshake : std::uint8_t { done, wants_read, wants_write };
 
   static std::unique_ptr<TlsStream> server(std::unique_ptr<TcpStream> tcp, const TlsContext& context);
-  static std::unique_ptr<TlsStream> client(std::unique_ptr<TcpStream> tcp, const TlsContext& context, const std::string& server_name);
+  static std::unique_ptr<TlsStream> client(std::unique_ptr<TcpStream> tcp, const TlsContext& context, TlsPeer peer);
   ~TlsStream() override { close(); }
 
   /// Goes on with the handshake. Errors: Fault::refused with the reason in detail; Fault::closed where the peer went.
@@ -44,6 +44,9 @@ class TlsStream final : public Stream {
   std::shared_ptr<const TlsSettings> settings_;  ///< a reload must not take the certificates away meanwhile
   std::unique_ptr<ssl_st, Free> ssl_;
   std::unique_ptr<TlsInfo> info_;
+  bool checked_ = false;   ///< clients: the certificate is looked at …
+  bool enforced_ = false;  ///< … and must be good
+  bool dane_usable_ = false;
   bool read_wants_write_ = false;
   bool write_wants_read_ = false;
   bool broken_ = false;  ///< after a fatal error OpenSSL allows no further call, close_notify included

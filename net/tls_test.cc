@@ -17,7 +17,9 @@ using namespace std::chrono_literals;
 using testing::HasSubstr;
 using Text = Result<std::string>;
 
-std::shared_ptr<TlsContext> server_context(const TestCertificate& files) { return TlsContext::server({{files.certificate(), files.key()}}).value(); }
+std::shared_ptr<TlsContext> server_context(const TestCertificate& files) {
+  return TlsContext::server({{files.certificate(), files.key()}}).value();
+}
 std::shared_ptr<TlsContext> trusting(const TestCertificate& files) { return TlsContext::client(files.certificate(), true).value(); }
 
 // Tells what was negotiated, then echoes.
@@ -58,7 +60,8 @@ TEST(Tls, LargeDataBothWays) {
   std::string data(3'000'000, '\0');
   for (std::size_t i = 0; i < data.size(); ++i) data[i] = static_cast<char>(i * 2654435761U >> 13);
   std::vector<std::string_view> pieces;
-  for (std::size_t at = 0, size = 1; at < data.size(); at += size, size = size * 31 % 40'009) pieces.push_back(std::string_view(data).substr(at, size));
+  for (std::size_t at = 0, size = 1; at < data.size(); at += size, size = size * 31 % 40'009)
+    pieces.push_back(std::string_view(data).substr(at, size));
   // Takes everything, then sends it back in many pieces to a reader that comes late.
   auto session = [&](std::unique_ptr<Connection> connection) -> asio::awaitable<void> {
     auto got = co_await read_exactly(*connection, data.size());
@@ -147,8 +150,8 @@ TEST(Tls, VersionsBelow12AreRefused) {
   };
   TestServer server(session);
   // A ClientHello that offers TLS 1.1 (RFC 4346 §7.4.1.2) with one cipher suite.
-  static constexpr unsigned char kHello[] = {0x16, 3, 1, 0, 45, 1, 0, 0, 41, 3, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-                                             0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0xc0, 0x14, 1, 0};
+  static constexpr unsigned char kHello[] = {0x16, 3, 1, 0, 45, 1, 0, 0, 41, 3, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,    0,    0, 0,
+                                             0,    0, 0, 0, 0,  0, 0, 0, 0,  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0xc0, 0x14, 1, 0};
   auto body = [&](Connection& connection) -> asio::awaitable<Error> {
     connection.queue({reinterpret_cast<const char*>(kHello), sizeof kHello});
     EXPECT_TRUE(co_await connection.flush(in(kSoon)));
@@ -170,8 +173,8 @@ TEST(Tls, TheCertificateFitsTheNameAskedFor) {
     const TestCertificate& trusted;
     const char* name;
     bool fits;
-  } cases[] = {{one, "one.example.org", true},   {one, "OTHER.example.org", true},  {wild, "mail.example.net", true},
-               {wild, "MAIL.EXAMPLE.NET", true}, {wild, "a.b.example.net", false},  {wild, "one.example.org", false},
+  } cases[] = {{one, "one.example.org", true},   {one, "OTHER.example.org", true}, {wild, "mail.example.net", true},
+               {wild, "MAIL.EXAMPLE.NET", true}, {wild, "a.b.example.net", false}, {wild, "one.example.org", false},
                {one, "unknown.example", false}};
   for (const auto& c : cases) {
     SCOPED_TRACE(c.name);
@@ -242,6 +245,121 @@ TEST(Tls, TheEndIsAnnounced) {
     co_return co_await read_all(connection);
   };
   EXPECT_EQ(as_client(server.port(), body), "bye");
+}
+
+// A handshake under a policy, seen from the client.
+struct Seen {
+  bool ok = false;
+  TlsInfo info;
+  Error error;
+};
+Seen handshake(std::uint16_t port, const TlsContext& context, const TlsPeer& peer) {
+  auto body = [&](Connection& connection) -> asio::awaitable<Seen> {
+    auto done = co_await connection.start_tls_client(context, peer, in(kSoon));
+    if (!done) co_return Seen{false, {}, done.error()};
+    co_return Seen{true, *connection.tls(), {}};
+  };
+  return as_client(port, body);
+}
+
+TEST(Tls, APolicyPerConnection) {
+  using Check = TlsPeer::Check;
+  const TestCertificate good({"mail.example.org", "*.example.net"});
+  const TestCertificate expired({"expired.example.org", "mail.example.org"}, -3600);  // a subject of its own: trust is looked up by it
+  const TestCertificate other({"mail.example.org"});
+  const auto serve = [](const TestCertificate& files) {
+    ListenerOptions options;
+    options.implicit_tls = server_context(files);
+    return std::make_unique<TestServer>(echo, options);
+  };
+  const TestCertificate authority({"ca.test"});
+  const TestCertificate issued(authority, {"mail.example.org"});
+  const TestCertificate issued_expired(authority, {"mail.example.org"}, -3600);
+  const auto issued_server = serve(issued);
+  const auto issued_expired_server = serve(issued_expired);
+  const auto good_server = serve(good);
+  const auto expired_server = serve(expired);
+  // Trusts the first two, as if they were authorities.
+  std::ofstream both(good.certificate() + ".both");
+  both << std::ifstream(good.certificate()).rdbuf() << std::ifstream(expired.certificate()).rdbuf();
+  both.close();
+  const auto context = TlsContext::client(good.certificate() + ".both", true).value();
+  const auto stranger = trusting(other);
+  const auto root = trusting(authority);
+  const auto match = good.tlsa(3, 1, 1);
+  const auto wrong = other.tlsa(3, 1, 1);
+  const TlsaRecord useless{3, 1, 9, "x"};
+  const TlsaRecord pkix{1, 1, 1, match.data};
+  const struct {
+    const TestServer& server;
+    const TlsContext& context;
+    TlsPeer peer;
+    TlsFault fault;  // none: verified
+  } cases[] = {
+      {*good_server, *context, {"mail.example.org", Check::names}, TlsFault::none},
+      {*good_server, *context, {"MAIL.example.org", Check::names}, TlsFault::none},
+      {*good_server, *context, {"x.example.org", Check::names, true, {"no.example", "mail.example.org"}}, TlsFault::none},
+      {*good_server, *context, {"a.example.net", Check::names}, TlsFault::none},
+      {*good_server, *context, {"a.b.example.net", Check::names}, TlsFault::host_mismatch},
+      {*good_server, *context, {"example.net", Check::names}, TlsFault::host_mismatch},
+      {*good_server, *context, {"127.0.0.1", Check::names}, TlsFault::host_mismatch},
+      {*good_server, *context, {"mail.example.org", Check::names, true, {"no.example"}}, TlsFault::host_mismatch},
+      {*good_server, *stranger, {"mail.example.org", Check::names}, TlsFault::not_trusted},
+      {*expired_server, *context, {"mail.example.org", Check::names}, TlsFault::expired},
+      {*good_server, *stranger, {"mail.example.org", Check::dane, true, {}, {match}}, TlsFault::none},
+      {*good_server, *stranger, {"mail.example.org", Check::dane, true, {}, {wrong, useless, match}}, TlsFault::none},
+      {*good_server, *stranger, {"mail.example.org", Check::dane, true, {}, {good.tlsa(3, 0, 2)}}, TlsFault::none},
+      {*good_server, *stranger, {"mail.example.org", Check::dane, true, {}, {good.tlsa(3, 1, 0)}}, TlsFault::none},
+      {*good_server, *stranger, {"mail.example.org", Check::dane, true, {}, {wrong}}, TlsFault::tlsa_mismatch},
+      // RFC 7672 §3.1.1: with DANE-EE neither names nor dates count.
+      {*good_server, *stranger, {"x.example.com", Check::dane, true, {}, {match}}, TlsFault::none},
+      {*expired_server, *stranger, {"mail.example.org", Check::dane, true, {}, {expired.tlsa(3, 1, 1)}}, TlsFault::none},
+      // DANE-TA: they do (§3.1.2).
+      {*issued_server, *stranger, {"mail.example.org", Check::dane, true, {}, {authority.tlsa(2, 0, 1)}}, TlsFault::none},
+      {*issued_server, *stranger, {"mail.example.org", Check::dane, true, {}, {authority.tlsa(2, 1, 2)}}, TlsFault::none},
+      {*issued_server, *stranger, {"x.test", Check::dane, true, {"x.test", "mail.example.org"}, {authority.tlsa(2, 0, 1)}}, TlsFault::none},
+      {*issued_server, *stranger, {"x.test", Check::dane, true, {}, {authority.tlsa(2, 0, 1)}}, TlsFault::host_mismatch},
+      {*issued_server, *stranger, {"mail.example.org", Check::dane, true, {}, {other.tlsa(2, 0, 1)}}, TlsFault::tlsa_mismatch},
+      {*issued_expired_server, *stranger, {"mail.example.org", Check::dane, true, {}, {authority.tlsa(2, 0, 1)}}, TlsFault::expired},
+      {*issued_server, *root, {"mail.example.org", Check::names}, TlsFault::none},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(&c - cases);
+    auto peer = c.peer;
+    auto seen = handshake(c.server.port(), c.context, peer);
+    EXPECT_EQ(seen.ok, c.fault == TlsFault::none) << seen.error.detail;
+    if (seen.ok) {
+      EXPECT_TRUE(seen.info.verified);
+      EXPECT_EQ(seen.info.dane_usable, c.peer.check == Check::dane);
+    } else {
+      EXPECT_EQ(seen.error.code, to_string(c.fault)) << seen.error.detail;
+    }
+    // Not enforced: the same is only told.
+    peer.enforce = false;
+    seen = handshake(c.server.port(), c.context, peer);
+    EXPECT_TRUE(seen.ok);
+    EXPECT_EQ(seen.info.verified, c.fault == TlsFault::none);
+    EXPECT_EQ(seen.info.fault, c.fault) << seen.info.fault_detail;
+  }
+  // Nothing to hold the server to: RFC 7672 §2.2.
+  for (const auto& records : {std::vector<TlsaRecord>{}, std::vector<TlsaRecord>{useless, pkix}}) {
+    const auto seen = handshake(good_server->port(), *stranger, {"x.example.com", Check::dane, true, {}, records});
+    EXPECT_TRUE(seen.ok && !seen.info.verified && !seen.info.dane_usable);
+  }
+  EXPECT_TRUE(handshake(expired_server->port(), *stranger, {"x.example.com", Check::none}).ok);
+}
+
+TEST(Tls, AServerThatSpeaksSomethingElse) {
+  TestServer server([](std::unique_ptr<Connection> connection) -> asio::awaitable<void> {
+    connection->queue("this is no TLS\r\n");
+    EXPECT_TRUE(co_await connection->flush(in(kSoon)));
+    static_cast<void>(co_await connection->fill(in(kSoon), Awaiting::data));
+  });
+  const TestCertificate files({"mail.example.org"});
+  const auto context = trusting(files);
+  const auto seen = handshake(server.port(), *context, {"mail.example.org", TlsPeer::Check::none});
+  EXPECT_FALSE(seen.ok);
+  EXPECT_EQ(seen.error.code, "validation-failure");
 }
 
 }  // namespace
