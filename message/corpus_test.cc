@@ -1,12 +1,16 @@
 // Real and malformed mail from the shared corpus, where it is at hand.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
 
+#include "base/ascii.h"
+#include "message/decode.h"
+#include "message/downgrade.h"
 #include "message/mime.h"
 #include "message/summary.h"
 #include "message/wire_grammar_testing.h"
@@ -56,8 +60,54 @@ void check_ranges(const Structure& structure, std::size_t size) {
   }
 }
 
+// Text whatever its line ends: CRLF, LF or CR.
+std::string with_any_line_end_as_crlf(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '\r' && text[i] != '\n') {
+      out.push_back(text[i]);
+      continue;
+    }
+    if (text.substr(i, 2) == "\r\n") ++i;
+    out += "\r\n";
+  }
+  return out;
+}
+
+// What a reader gets from a part: decoded, and in text one kind of line end.
+std::string content_of(std::string_view message, const Part& part) {
+  auto text = decode_transfer(part.encoding, message.substr(part.body_begin, part.body_end - part.body_begin));
+  if (part.type == "text" || part.type == "message") text = with_any_line_end_as_crlf(text);
+  while (text.ends_with("\r\n")) text.resize(text.size() - 2);
+  return text;
+}
+
+// Converted for a host without 8BITMIME, a message has the same parts with the same content, or it is refused.
+void check_downgrade(std::string_view message) {
+  const auto seven = to_seven_bit(message);
+  if (!seven) {
+    EXPECT_EQ(seven.error().fault, Fault::refused);
+    return;
+  }
+  EXPECT_TRUE(is_ascii(*seven));
+  const auto before = parse_structure(message);
+  const auto after = parse_structure(*seven);
+  if (before.parts.size() != after.parts.size()) {
+    // Only what was encoded whole may have lost parts that can be seen.
+    EXPECT_TRUE(std::ranges::any_of(before.parts, [](const Part& part) { return part.is_message && part.subtype == "global"; }));
+    return;
+  }
+  for (std::size_t i = 0; i < before.parts.size(); ++i) {
+    const auto& old = before.parts[i];
+    EXPECT_EQ(after.parts[i].type + "/" + after.parts[i].subtype, old.type + "/" + old.subtype);
+    if (old.end != i + 1 || old.is_multipart || old.is_message) continue;
+    EXPECT_TRUE(content_of(message, old) == content_of(*seven, after.parts[i])) << "part " << i;
+  }
+}
+
 void check_message(std::string_view message) {
   const auto summary = summarize(message);
+  check_downgrade(message);
   EXPECT_EQ(testing::WireGrammar::check_envelope(summary.envelope), "") << summary.envelope;
   EXPECT_EQ(testing::WireGrammar::check_body(summary.body_structure, true), "") << summary.body_structure;
   EXPECT_EQ(testing::WireGrammar::check_body(summary.body, false), "") << summary.body;
