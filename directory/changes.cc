@@ -4,6 +4,7 @@
 #include "base/random.h"
 #include "directory/digest.h"
 #include "directory/lookup.h"
+#include "directory/outbound.h"
 #include "directory/placement.h"
 #include "message/address.h"
 
@@ -69,6 +70,7 @@ Result<std::string> prepare_environment(Txn& txn) {
   if (!format) RELAIS_TRY_VOID(txn.put(Table::meta, kMetaFormat, std::string(1, static_cast<char>(kFormat))));
   else if (format->size() != 1) return fail(Fault::corrupt, "directory damaged", "", "directory: malformed format number");
   else if (static_cast<std::uint8_t>(format->front()) > kFormat) return fail(Fault::refused, "the directory was made by a newer release");
+  RELAIS_TRY_VOID(prepare_srs_secrets(txn));
   RELAIS_TRY(const auto secret, txn.get(Table::meta, kMetaSecret));
   if (secret) return std::string(*secret);
   auto made = random_octets(kSecretSize);

@@ -2,6 +2,8 @@
 #pragma once
 
 #include "base/result.h"
+#include "directory/dkim_key.h"
+#include "directory/route.h"
 #include "net/task.h"
 
 #include <cstdint>
@@ -45,9 +47,9 @@ struct Recipient {
     not_local,  ///< not our domain
   };
   Kind kind = Kind::not_local;
-  std::vector<Account> accounts;    ///< without duplicates; an alias may name several
-  std::vector<std::string> remote;  ///< alias targets outside our domains (refused until there is a queue)
-  std::string detail;               ///< the "+tag" of the address, without '+'
+  std::vector<Account> accounts;       ///< without duplicates; an alias may name several
+  std::vector<std::string> remote;     ///< alias targets outside our domains
+  std::string detail;                  ///< the "+tag" of the address, without '+'
 };
 
 /// A successful login.
@@ -93,9 +95,9 @@ class Directory {
   virtual ~Directory() = default;
 
   // ---- for sessions
-  /// Exact account, else alias (followed to its end), else the account or alias before the "+tag", else the domain's catch-all, else
-  /// unknown. Local parts are compared without regard to case. "postmaster", also without a domain (RFC 5321 §4.1.1.3), goes to the
-  /// configured postmaster where nothing else takes it. Aliases that lead too far (10 deep, 1,000 targets) are Fault::temporary.
+  /// Exact account (together with an alias of its own address that names that address: "deliver and forward"), else alias (followed to its end), else the account or alias before the "+tag", else the domain's catch-all, else unknown.
+  /// Local parts are compared without regard to case. "postmaster", also without a domain (RFC 5321 §4.1.1.3), goes to the configured
+  /// postmaster where nothing else takes it. Aliases that lead too far (10 deep, 1,000 targets) are Fault::temporary.
   virtual net::Task<Recipient> resolve(std::string address) = 0;
   /// By normalised or raw address; nullopt where there is none.
   virtual net::Task<std::optional<Account>> find(std::string address) = 0;
@@ -136,6 +138,28 @@ class Directory {
   virtual net::Task<void> add_alias(std::string address, std::vector<std::string> targets) = 0;
   virtual net::Task<void> remove_alias(std::string address) = 0;
   virtual net::Task<std::vector<Alias>> aliases(std::string domain) = 0;
+
+  // ---- routes: where mail that leaves is sent. Domains need not be ours.
+  /// Adds or replaces the rule of route.domain.
+  virtual net::Task<void> set_route(Route route) = 0;
+  virtual net::Task<void> remove_route(std::string domain) = 0;
+  virtual net::Task<std::vector<Route>> routes() = 0;
+  /// The rule for a recipient's domain: its own, else that of the nearest domain above it (".example.org"), else "*", else nullopt: its MX.
+  virtual net::Task<std::optional<Route>> route_of(std::string domain) = 0;
+
+  // ---- DKIM keys. Domains need not be ours.
+  /// Refused "ALREADYEXISTS" where the domain has that selector. The key's times are set to now where they are 0.
+  virtual net::Task<void> add_dkim_key(DkimKey key) = 0;
+  virtual net::Task<void> set_dkim_state(std::string domain, std::string selector, DkimKey::State state) = 0;
+  virtual net::Task<void> remove_dkim_key(std::string domain, std::string selector) = 0;
+  /// Of exactly this domain in whatever state, by selector; empty: of all domains. dkim_sign() picks the active ones.
+  virtual net::Task<std::vector<DkimKey>> dkim_keys(std::string domain) = 0;
+
+  // ---- SRS (message/srs.h)
+  /// The secrets of forwarded reverse-paths: the first signs, the others are those before it. There is always one.
+  virtual net::Task<std::vector<std::string>> srs_secrets() = 0;
+  /// Makes a new first one; the two before it stay good, so that bounces under way find back.
+  virtual net::Task<void> renew_srs_secret() = 0;
 };
 
 }  // namespace relais::directory

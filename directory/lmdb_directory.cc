@@ -7,6 +7,7 @@
 #include "directory/digest.h"
 #include "directory/hash_upgrader.h"
 #include "directory/lookup.h"
+#include "directory/outbound.h"
 #include "directory/verifier.h"
 #include "message/address.h"
 
@@ -123,8 +124,7 @@ class LmdbDirectory final : public Directory {
   net::Task<bool> may_send_as(AccountNumber account, std::string address) override {
     const auto name = parse_name(address);
     if (!name) co_return false;
-    RELAIS_CO_TRY(const auto found, read([&](const Txn& txn) { return resolve_name(txn, rules_, *name); }));
-    co_return found.accounts.size() == 1 && found.remote.empty() && found.accounts.front().number == account;
+    co_return read([&](const Txn& txn) { return is_name_of(txn, rules_, *name, account); });
   }
 
   // ---- for admins
@@ -240,12 +240,84 @@ class LmdbDirectory final : public Directory {
     co_return read([&](const Txn& txn) { return directory::aliases(txn, prefix); });
   }
 
+  // ---- routes
+  net::Task<void> set_route(Route route) override {
+    route.created = options_.clock->seconds();
+    co_return co_await change([route = std::move(route)](Txn& txn) { return directory::set_route(txn, route); });
+  }
+
+  net::Task<void> remove_route(std::string domain) override {
+    RELAIS_CO_TRY(auto route, parse_route(domain, "mx", "", ""));  // spells the domain as it is kept
+    co_return co_await change([domain = std::move(route.domain)](Txn& txn) { return directory::remove_route(txn, domain); });
+  }
+
+  net::Task<std::vector<Route>> routes() override {
+    co_return read([](const Txn& txn) { return directory::routes(txn); });
+  }
+
+  net::Task<std::optional<Route>> route_of(std::string domain) override {
+    if (auto name = message::to_ascii_domain(domain)) domain = *std::move(name);
+    co_return read([&](const Txn& txn) { return find_route(txn, domain); });
+  }
+
+  // ---- DKIM keys
+  net::Task<void> add_dkim_key(DkimKey key) override {
+    const Wiper wiper(key.private_key);
+    RELAIS_CO_TRY_VOID(normalise(key.domain, key.selector));
+    if (key.private_key.empty()) co_return fail(Fault::refused, "a DKIM key needs a private key");
+    const auto now = options_.clock->seconds();
+    if (key.created == 0) key.created = now;
+    if (key.changed == 0) key.changed = now;
+    co_return co_await change([key](Txn& txn) { return directory::add_dkim_key(txn, key); });
+  }
+
+  net::Task<void> set_dkim_state(std::string domain, std::string selector, DkimKey::State state) override {
+    RELAIS_CO_TRY_VOID(normalise(domain, selector));
+    auto body = [domain = std::move(domain), selector = std::move(selector), state, now = options_.clock->seconds()](Txn& txn) {
+      return directory::set_dkim_state(txn, domain, selector, state, now);
+    };
+    co_return co_await change(std::move(body));
+  }
+
+  net::Task<void> remove_dkim_key(std::string domain, std::string selector) override {
+    RELAIS_CO_TRY_VOID(normalise(domain, selector));
+    auto body = [domain = std::move(domain), selector = std::move(selector)](Txn& txn) { return directory::remove_dkim_key(txn, domain, selector); };
+    co_return co_await change(std::move(body));
+  }
+
+  net::Task<std::vector<DkimKey>> dkim_keys(std::string domain) override {
+    if (!domain.empty()) {
+      auto name = message::to_ascii_domain(domain);
+      if (!name) co_return std::vector<DkimKey>{};  // an address literal, or nothing that could have a key
+      domain = *std::move(name);
+    }
+    co_return read([&](const Txn& txn) { return directory::dkim_keys(txn, domain); });
+  }
+
+  // ---- SRS
+  net::Task<std::vector<std::string>> srs_secrets() override {
+    co_return read([](const Txn& txn) { return directory::srs_secrets(txn); });
+  }
+
+  net::Task<void> renew_srs_secret() override {
+    co_return co_await change([](Txn& txn) { return directory::renew_srs_secret(txn); });
+  }
+
   void settle() { upgrader_.wait_idle(); }
 
  private:
   static std::optional<Account> account_of(std::optional<AccountRecord> record) {
     if (!record) return std::nullopt;
     return std::move(record->account);
+  }
+
+  /// Spells the domain and selector of a DKIM key as they are kept.
+  static Result<void> normalise(std::string& domain, std::string& selector) {
+    RELAIS_TRY(domain, message::to_ascii_domain(domain));
+    auto label = message::to_ascii_domain(selector);
+    if (!label) return fail(Fault::syntax, "not a selector: " + selector);
+    selector = *std::move(label);
+    return {};
   }
 
   template <class F>

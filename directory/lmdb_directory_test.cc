@@ -132,6 +132,21 @@ TEST_F(DirectoryTest, AnAccountAtAnAliasAddressWins) {
   EXPECT_THAT(addresses(resolve("ann@example.org")), ElementsAre("ann@example.org"));
 }
 
+TEST_F(DirectoryTest, AnAliasThatNamesItsAccountDeliversAndForwards) {
+  add("ann@example.org");
+  add("bob@example.org");
+  alias("ann@example.org", {"Ann@example.org", "bob@example.org", "someone@remote.example"});
+  for (const auto* address : {"ann@example.org", "ann+x@example.org"}) {
+    const auto found = resolve(address);
+    EXPECT_THAT(addresses(found), ElementsAre("ann@example.org", "bob@example.org")) << address;
+    EXPECT_THAT(found->remote, ElementsAre("someone@remote.example"));
+  }
+  const auto number = d.run(d->find("ann@example.org"))->value().number;
+  for (const auto* own : {"ann@example.org", "Ann+news@example.org"}) EXPECT_TRUE(*d.run(d->may_send_as(number, own))) << own;
+  EXPECT_FALSE(*d.run(d->may_send_as(number, "bob@example.org")));
+  EXPECT_FALSE(*d.run(d->may_send_as(number, "someone@remote.example")));
+}
+
 TEST_F(DirectoryTest, DisabledAccountsTakeNoMail) {
   add("ann@example.org");
   add("bob@example.org");

@@ -10,7 +10,8 @@
 namespace relais::directory {
 namespace {
 
-constexpr std::array<const char*, kTables> kTableNames{"meta", "domains", "accounts", "numbers", "credentials", "aliases"};
+constexpr std::array<const char*, kTables> kTableNames{"meta",        "domains", "accounts", "numbers",
+                                                         "credentials", "aliases", "routes",   "dkim_keys"};
 constexpr unsigned kMaxReaders = 1'024;
 constexpr mode_t kFileMode = 0600;  // it holds password hashes
 

@@ -19,6 +19,18 @@ std::optional<std::pair<Name, std::string>> without_tag(const Name& name, char s
   return std::pair(Name{name.local.substr(0, at), name.domain}, name.local.substr(at + 1));
 }
 
+/// Whether there is an alias of this name that has the name itself among its targets: "deliver and forward" for an account.
+Result<bool> has_copies(const Txn& txn, const Name& name) {
+  RELAIS_TRY(const auto value, txn.get(Table::aliases, name.key()));
+  if (!value) return false;
+  RELAIS_TRY(const auto targets, decode_targets(*value));
+  for (const auto& target : targets) {
+    RELAIS_TRY(const auto next, parse_name(target));
+    if (next == name) return true;
+  }
+  return false;
+}
+
 /// One walk from an address along its aliases. Loops end where they meet an address that was visited.
 class Walk {
  public:
@@ -64,10 +76,20 @@ class Walk {
     return true;
   }
 
-  /// The account or alias of exactly this name. @return false where there is neither
+  /// The account or alias of exactly this name, or both: an alias that names itself sends copies on besides what the account keeps.
+  /// @return false where there is neither
   Result<bool> take(const Name& name, unsigned depth) {
+    RELAIS_TRY(const auto account, find_account(txn_, name));
+    if (account) {
+      RELAIS_TRY(const bool copies, has_copies(txn_, name));
+      if (!copies) return take_account(name);
+    }
+    return take_alias(name, depth);
+  }
+
+  Result<bool> take_account(const Name& name) {
     RELAIS_TRY(auto record, find_account(txn_, name));
-    if (!record) return take_alias(name, depth);
+    if (!record) return false;
     if (!record->account.enabled) disabled_ = true;
     else if (numbers_.insert(record->account.number).second) out_.accounts.push_back(std::move(record->account));
     return true;
@@ -79,7 +101,11 @@ class Walk {
     RELAIS_TRY(const auto targets, decode_targets(*value));
     for (const auto& target : targets) {
       RELAIS_TRY(const auto next, parse_name(target));
-      RELAIS_TRY_VOID(follow(next, target, depth + 1));
+      if (next == name) {
+        RELAIS_TRY_VOID(take_account(name));
+      } else {
+        RELAIS_TRY_VOID(follow(next, target, depth + 1));
+      }
     }
     return true;
   }
@@ -121,13 +147,29 @@ Result<bool> has_domain(const Txn& txn, std::string_view domain) {
 }
 
 Result<Recipient> resolve_name(const Txn& txn, const ResolveRules& rules, const Name& name) {
-  // Nearly every recipient is an account's own address: no walk for that.
+  // Nearly every recipient is an account's own address, of which no copies are sent on: no walk for that.
   RELAIS_TRY(auto record, find_account(txn, name));
   if (!record) return Walk(txn, rules).run(name);
+  RELAIS_TRY(const bool copies, has_copies(txn, name));
+  if (copies) return Walk(txn, rules).run(name);
   Recipient found;
   found.kind = record->account.enabled ? Recipient::Kind::accounts : Recipient::Kind::disabled;
   if (record->account.enabled) found.accounts.push_back(std::move(record->account));
   return found;
+}
+
+Result<bool> is_name_of(const Txn& txn, const ResolveRules& rules, const Name& name, AccountNumber number) {
+  RELAIS_TRY(const auto exact, find_account(txn, name));
+  if (exact) return exact->account.number == number;
+  RELAIS_TRY(const auto found, resolve_name(txn, rules, name));
+  if (found.accounts.size() == 1 && found.remote.empty()) return found.accounts.front().number == number;
+  // Its own address with a tag, although mail for it is forwarded.
+  const auto tagged = without_tag(name, rules.tag_separator);
+  if (!tagged) return false;
+  RELAIS_TRY(const auto alias, txn.get(Table::aliases, name.key()));
+  if (alias) return false;
+  RELAIS_TRY(const auto base, find_account(txn, tagged->first));
+  return base && base->account.number == number;
 }
 
 }  // namespace relais::directory

@@ -24,6 +24,9 @@ Result<std::optional<AccountRecord>> find_account(const Txn& txn, AccountNumber 
 Result<Credential> find_credential(const Txn& txn, AccountNumber number);
 Result<bool> has_domain(const Txn& txn, std::string_view domain);
 
+/// As Directory::may_send_as: the account's own address, with any tag, whatever aliases do with its mail; and names that lead to it alone.
+Result<bool> is_name_of(const Txn& txn, const ResolveRules& rules, const Name& name, AccountNumber number);
+
 /// As Directory::resolve.
 Result<Recipient> resolve_name(const Txn& txn, const ResolveRules& rules, const Name& name);
 

@@ -17,6 +17,8 @@ inline constexpr std::string_view kMetaNextAccount = "next_account";   ///< u64
 inline constexpr std::string_view kMetaSecret = "secret";              ///< 32 octets, random
 inline constexpr std::string_view kMetaWithoutScram = "without_scram"; ///< u64: accounts with a password and no SCRAM keys
 
+inline constexpr std::string_view kMetaSrsSecrets = "srs_secrets";     ///< record: the one that signs first
+
 inline constexpr std::uint8_t kFormat = 1;  ///< of the whole environment; a higher one is a newer release's
 
 /// Table `accounts`.
@@ -39,6 +41,12 @@ std::string encode_credential(const Credential& credential);
 Result<Credential> decode_credential(std::string_view value);
 std::string encode_targets(const std::vector<std::string>& targets);
 Result<std::vector<std::string>> decode_targets(std::string_view value);
+std::string encode_route(const Route& route);
+Result<Route> decode_route(std::string_view key, std::string_view value);
+std::string encode_dkim_key(const DkimKey& key);
+Result<DkimKey> decode_dkim_key(std::string_view key, std::string_view value);
+std::string encode_secrets(const std::vector<std::string>& secrets);
+Result<std::vector<std::string>> decode_secrets(std::string_view value);
 std::string encode_number(std::uint64_t number);
 Result<std::uint64_t> decode_number(std::string_view value);
 

@@ -11,7 +11,7 @@
 namespace relais::directory {
 
 /// Passwords that cost next to nothing.
-inline constexpr PasswordCost kTestCost{64, 1, 16};
+inline constexpr PasswordCost kTestCost{64, 1, 4'096};
 
 /// A folder under the temporary one, removed at the end.
 class TestFolder {

@@ -54,6 +54,16 @@ net::Task<directory::Account> FakeDirectory::remove_account(std::string) { co_re
 net::Task<void> FakeDirectory::add_alias(std::string, std::vector<std::string>) { co_return unused(); }
 net::Task<void> FakeDirectory::remove_alias(std::string) { co_return unused(); }
 net::Task<std::vector<directory::Alias>> FakeDirectory::aliases(std::string) { co_return unused(); }
+net::Task<void> FakeDirectory::set_route(directory::Route) { co_return unused(); }
+net::Task<void> FakeDirectory::remove_route(std::string) { co_return unused(); }
+net::Task<std::vector<directory::Route>> FakeDirectory::routes() { co_return unused(); }
+net::Task<std::optional<directory::Route>> FakeDirectory::route_of(std::string) { co_return unused(); }
+net::Task<void> FakeDirectory::add_dkim_key(directory::DkimKey) { co_return unused(); }
+net::Task<void> FakeDirectory::set_dkim_state(std::string, std::string, directory::DkimKey::State) { co_return unused(); }
+net::Task<void> FakeDirectory::remove_dkim_key(std::string, std::string) { co_return unused(); }
+net::Task<std::vector<directory::DkimKey>> FakeDirectory::dkim_keys(std::string) { co_return unused(); }
+net::Task<std::vector<std::string>> FakeDirectory::srs_secrets() { co_return unused(); }
+net::Task<void> FakeDirectory::renew_srs_secret() { co_return unused(); }
 
 World::World(Options options, std::shared_ptr<net::TlsContext> tls) {
   log::configure(log::Level::error, log::Format::logfmt);

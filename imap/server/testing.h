@@ -44,6 +44,16 @@ class FakeDirectory final : public directory::Directory {
   net::Task<void> add_alias(std::string address, std::vector<std::string> targets) override;
   net::Task<void> remove_alias(std::string address) override;
   net::Task<std::vector<directory::Alias>> aliases(std::string domain) override;
+  net::Task<void> set_route(directory::Route route) override;
+  net::Task<void> remove_route(std::string domain) override;
+  net::Task<std::vector<directory::Route>> routes() override;
+  net::Task<std::optional<directory::Route>> route_of(std::string domain) override;
+  net::Task<void> add_dkim_key(directory::DkimKey key) override;
+  net::Task<void> set_dkim_state(std::string domain, std::string selector, directory::DkimKey::State state) override;
+  net::Task<void> remove_dkim_key(std::string domain, std::string selector) override;
+  net::Task<std::vector<directory::DkimKey>> dkim_keys(std::string domain) override;
+  net::Task<std::vector<std::string>> srs_secrets() override;
+  net::Task<void> renew_srs_secret() override;
 };
 
 /// A server with everything below it, the same octets at every run.
