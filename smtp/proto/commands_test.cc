@@ -128,6 +128,150 @@ TEST(Rcpt, AcceptsAndRefuses) {
   EXPECT_TRUE(parse_rcpt("TO:<\xC3\xBC@b.test>", true));
 }
 
+constexpr MailExtensions kAll{
+    .esmtp = true, .auth = true, .dsn = true, .future_release = true, .deliver_by = true, .priority = true, .require_tls = true};
+
+TEST(Mail, ParametersOfOutboundExtensions) {
+  auto args = parse_mail("FROM:<a@b.test> RET=hdrs ENVID=QQ+2B314159 HOLDFOR=600 BY=120;RT MT-PRIORITY=-9 REQUIRETLS", kAll);
+  ASSERT_TRUE(args) << args.error().text;
+  EXPECT_EQ(args->ret, Ret::headers);
+  EXPECT_EQ(args->envelope_id, "QQ+314159");
+  EXPECT_EQ(args->hold, (Hold{false, 600, "for;600"}));
+  EXPECT_EQ(args->deliver_by, (DeliverBy{120, true, true}));
+  EXPECT_EQ(args->priority, -9);
+  EXPECT_TRUE(args->require_tls);
+  args = parse_mail("FROM:<> ret=FULL holduntil=2026-01-31T23:59:60.5+01:00 by=-5;n", kAll);
+  ASSERT_TRUE(args) << args.error().text;
+  EXPECT_EQ(args->ret, Ret::full);
+  EXPECT_EQ(args->hold, (Hold{true, 1'769'900'400, "until;2026-01-31T23:59:60.5+01:00"}));
+  EXPECT_EQ(args->deliver_by, (DeliverBy{-5, false, false}));
+  for (const auto* parameter :
+       {"RET=HDRS", "ENVID=x", "HOLDFOR=1", "HOLDUNTIL=2026-01-31T23:59:59Z", "BY=1;R", "MT-PRIORITY=1", "REQUIRETLS"}) {
+    const auto line = std::string("FROM:<a@b.test> ") + parameter;
+    EXPECT_TRUE(parse_mail(line, kAll)) << line;
+    EXPECT_EQ(first_line(parse_mail(line, {.esmtp = true, .auth = true}).error()), "555 5.5.4") << line;
+    EXPECT_EQ(first_line(parse_mail(line + " " + parameter, kAll).error()), "501 5.5.4") << line;
+  }
+  for (const auto* bad : {"RET",
+                          "RET=",
+                          "RET=BODY",
+                          "ENVID",
+                          "ENVID=+zz",
+                          "ENVID=+00",
+                          "HOLDFOR=0",
+                          "HOLDFOR=-1",
+                          "HOLDFOR=1000000000",
+                          "HOLDFOR",
+                          "HOLDUNTIL=tomorrow",
+                          "HOLDUNTIL=2026-02-30T00:00:00Z",
+                          "HOLDUNTIL=2026-01-01T24:00:00Z",
+                          "HOLDUNTIL=2026-01-01T00:00:00",
+                          "HOLDFOR=1 HOLDUNTIL=2026-01-01T00:00:00Z",
+                          "BY=1",
+                          "BY=1;",
+                          "BY=;R",
+                          "BY=0;R",
+                          "BY=-1;R",
+                          "BY=1;X",
+                          "BY=1;RX",
+                          "BY=1;RTT",
+                          "BY=1000000000;N",
+                          "BY=+-1;N",
+                          "MT-PRIORITY=10",
+                          "MT-PRIORITY=-0",
+                          "MT-PRIORITY=+1",
+                          "MT-PRIORITY",
+                          "REQUIRETLS=yes"}) {
+    EXPECT_EQ(first_line(parse_mail(std::string("FROM:<a@b.test> ") + bad, kAll).error()), "501 5.5.4") << bad;
+  }
+  EXPECT_FALSE(parse_mail("FROM:<a@b.test> ENVID=" + std::string(101, 'x'), kAll));
+}
+
+TEST(Rcpt, NotifyAndOriginalRecipient) {
+  auto args = parse_rcpt("TO:<a@b.test> NOTIFY=success,Delay ORCPT=RFC822;c+2Bd@e.test", false, true);
+  ASSERT_TRUE(args) << args.error().text;
+  EXPECT_EQ(args->notify.bits, Notify::kSuccess | Notify::kDelay);
+  EXPECT_FALSE(args->notify.failure());
+  EXPECT_EQ(args->original, (OriginalRecipient{"rfc822", "c+d@e.test"}));
+  args = parse_rcpt("TO:<a@b.test> ORCPT=utf-8;\\x{FC}\\x{5C}\\x{10FFFF}\xC3\xBC@e.test", true, true);
+  ASSERT_TRUE(args) << args.error().text;
+  EXPECT_EQ(args->original.address, "\xC3\xBC\\\xF4\x8F\xBF\xBF\xC3\xBC@e.test");
+  EXPECT_FALSE(args->notify.given());
+  EXPECT_TRUE(args->notify.failure() && args->notify.delay());
+  EXPECT_TRUE(parse_rcpt("TO:<Postmaster> NOTIFY=NEVER", false, true)->notify.never());
+  for (const auto* bad : {"NOTIFY",
+                          "NOTIFY=",
+                          "NOTIFY=,",
+                          "NOTIFY=NEVER,DELAY",
+                          "NOTIFY=SOMETIMES",
+                          "NOTIFY=DELAY NOTIFY=DELAY",
+                          "ORCPT",
+                          "ORCPT=x",
+                          "ORCPT=;x",
+                          "ORCPT=rfc822;",
+                          "ORCPT=rfc822;+0A",
+                          "ORCPT=rfc822;\xC3\xBC@e.test",
+                          "ORCPT=a@b;c",
+                          "ORCPT=rfc822;a ORCPT=rfc822;a",
+                          "ORCPT=utf-8;\\x{D800}",
+                          "ORCPT=utf-8;\\x{110000}",
+                          "ORCPT=utf-8;\\x{0A}",
+                          "ORCPT=utf-8;\\x{}",
+                          "ORCPT=utf-8;\\y",
+                          "ORCPT=utf-8;\xC3"}) {
+    EXPECT_EQ(first_line(parse_rcpt(std::string("TO:<a@b.test> ") + bad, true, true).error()), "501 5.5.4") << bad;
+  }
+  EXPECT_EQ(first_line(parse_rcpt("TO:<a@b.test> X=1", false, true).error()), "555 5.5.4");
+  EXPECT_FALSE(parse_rcpt("TO:<a@b.test> ORCPT=rfc822;" + std::string(500, 'x'), false, true));
+}
+
+TEST(Dsn, WrittenValuesAreReadBack) {
+  for (std::uint8_t bits = 0; bits < 16; ++bits) {
+    const Notify notify{bits};
+    if (!notify.given() || (notify.never() && bits != Notify::kNever)) continue;
+    EXPECT_EQ(parse_notify(to_string(notify)), notify);
+  }
+  EXPECT_EQ(to_string(Notify{}), "");
+  EXPECT_EQ(parse_ret(to_string(Ret::full)), Ret::full);
+  EXPECT_EQ(to_string(Ret::unset), "");
+  for (const auto& recipient :
+       {OriginalRecipient{"rfc822", "a+b=c d@e.test"}, OriginalRecipient{"utf-8", "\xC3\xBC \xE2\x82\xAC+=\\\xF0\x9F\x98\x80@e.test"},
+        OriginalRecipient{"x400", "/G=a/S=b;c"}}) {
+    EXPECT_EQ(parse_original_recipient(to_string(recipient)), recipient);
+  }
+  for (const auto& by : {DeliverBy{120, true, false}, DeliverBy{-999'999'999, false, true}}) EXPECT_EQ(parse_deliver_by(to_string(by)), by);
+}
+
+TEST(Schedule, DateTime) {
+  struct Row {
+    std::string_view text;
+    std::optional<std::int64_t> seconds;
+  };
+  for (const auto& row : std::vector<Row>{{"1970-01-01T00:00:00Z", 0},
+                                          {"1970-01-01t00:00:00z", 0},
+                                          {"2000-02-29T12:30:45Z", 951'827'445},
+                                          {"2000-02-29T12:30:45+02:30", 951'818'445},
+                                          {"2000-02-29T12:30:45-00:00", 951'827'445},
+                                          {"1969-12-31T23:59:59.999Z", -1},
+                                          {"9999-12-31T23:59:59Z", 253'402'300'799},
+                                          {"2000-02-30T00:00:00Z", {}},
+                                          {"1900-02-29T00:00:00Z", {}},
+                                          {"2000-13-01T00:00:00Z", {}},
+                                          {"2000-01-01T00:60:00Z", {}},
+                                          {"2000-01-01T00:00:61Z", {}},
+                                          {"2000-01-01T00:00:00.Z", {}},
+                                          {"2000-01-01T00:00:00+24:00", {}},
+                                          {"2000-01-01T00:00:00Zx", {}},
+                                          {"2000-01-01 00:00:00Z", {}},
+                                          {"20000101T000000Z", {}},
+                                          {"", {}}}) {
+    EXPECT_EQ(parse_date_time(row.text), row.seconds) << row.text;
+  }
+  for (const std::int64_t seconds : {std::int64_t{0}, std::int64_t{951'827'445}, std::int64_t{-1}, std::int64_t{253'402'300'799}})
+    EXPECT_EQ(parse_date_time(format_date_time(seconds)), seconds);
+  EXPECT_EQ(format_date_time(1'769'900'399), "2026-01-31T22:59:59Z");
+}
+
 TEST(Bdat, AcceptsAndRefuses) {
   EXPECT_EQ(parse_bdat("0 LAST")->size, 0U);
   EXPECT_TRUE(parse_bdat("12 last")->last);
@@ -140,7 +284,8 @@ TEST(Auth, AcceptsAndRefuses) {
   EXPECT_EQ(parse_auth("plain")->mechanism, "PLAIN");
   EXPECT_FALSE(parse_auth("plain")->initial_response);
   EXPECT_EQ(parse_auth("plain =")->initial_response, "");
-  for (const auto* bad : {"", "PLAIN !", "PLAIN  ", "PL@IN", "PLAIN a", "PLAIN AGEAYg== x", "ABCDEFGHIJKLMNOPQRSTU"}) EXPECT_FALSE(parse_auth(bad)) << bad;
+  for (const auto* bad : {"", "PLAIN !", "PLAIN  ", "PL@IN", "PLAIN a", "PLAIN AGEAYg== x", "ABCDEFGHIJKLMNOPQRSTU"})
+    EXPECT_FALSE(parse_auth(bad)) << bad;
   EXPECT_FALSE(parse_auth_response("*").value());
   EXPECT_EQ(parse_auth_response("").value(), "");
   EXPECT_EQ(first_line(parse_auth_response("**").error()), "501 5.5.2");
@@ -156,10 +301,29 @@ TEST(Hello, TolerantOfEverythingButNothing) {
 TEST(Hello, Offer) {
   std::string out;
   const std::vector<std::string_view> mechanisms{"SCRAM-SHA-256", "PLAIN"};
-  append_offer(out, {.hostname = "mx.test", .max_size = 1000, .starttls = true, .auth_mechanisms = mechanisms, .max_messages = 5, .max_recipients = 7});
+  append_offer(
+      out,
+      {.hostname = "mx.test", .max_size = 1000, .starttls = true, .auth_mechanisms = mechanisms, .max_messages = 5, .max_recipients = 7});
   EXPECT_EQ(out,
             "250-mx.test\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-ENHANCEDSTATUSCODES\r\n250-CHUNKING\r\n"
             "250-BINARYMIME\r\n250-STARTTLS\r\n250-AUTH SCRAM-SHA-256 PLAIN\r\n250-LIMITS MAILMAX=5 RCPTMAX=7\r\n250 HELP\r\n");
+}
+
+TEST(Hello, OfferOfOutboundExtensions) {
+  std::string out;
+  append_offer(out, {.hostname = "mx.test",
+                     .dsn = true,
+                     .max_hold = 864'000,
+                     .max_hold_until = "2026-01-31T22:59:59Z",
+                     .deliver_by = true,
+                     .min_deliver_by = 60,
+                     .mt_priority = true,
+                     .require_tls = true});
+  EXPECT_EQ(
+      out,
+      "250-mx.test\r\n250-PIPELINING\r\n250-SIZE\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-ENHANCEDSTATUSCODES\r\n250-CHUNKING\r\n250-"
+      "BINARYMIME\r\n"
+      "250-DSN\r\n250-REQUIRETLS\r\n250-MT-PRIORITY\r\n250-DELIVERBY 60\r\n250-FUTURERELEASE 864000 2026-01-31T22:59:59Z\r\n250 HELP\r\n");
 }
 
 TEST(Reply, WireForm) {

@@ -42,15 +42,26 @@ void append_offer(std::string& out, const Offer& offer) {
     append_number(text, offer.max_size);
   }
   text += "\n8BITMIME\nSMTPUTF8\nENHANCEDSTATUSCODES\nCHUNKING\nBINARYMIME";  // RFC 6152, 6531, 2034, 3030
-  if (offer.starttls) text += "\nSTARTTLS";                                    // RFC 3207
-  if (!offer.auth_mechanisms.empty()) {                                        // RFC 4954
+  if (offer.starttls) text += "\nSTARTTLS";                                   // RFC 3207
+  if (!offer.auth_mechanisms.empty()) {                                       // RFC 4954
     text += "\nAUTH";
     for (const auto mechanism : offer.auth_mechanisms) (text += ' ') += mechanism;
   }
-  if (offer.max_messages != 0 || offer.max_recipients != 0) {                  // RFC 9422
+  if (offer.max_messages != 0 || offer.max_recipients != 0) {  // RFC 9422
     text += "\nLIMITS";
     if (offer.max_messages != 0) append_number(text += " MAILMAX=", offer.max_messages);
     if (offer.max_recipients != 0) append_number(text += " RCPTMAX=", offer.max_recipients);
+  }
+  if (offer.dsn) text += "\nDSN";                  // RFC 3461
+  if (offer.require_tls) text += "\nREQUIRETLS";   // RFC 8689
+  if (offer.mt_priority) text += "\nMT-PRIORITY";  // RFC 6710
+  if (offer.deliver_by) {                          // RFC 2852 §2
+    text += "\nDELIVERBY";
+    if (offer.min_deliver_by != 0) append_number(text += ' ', offer.min_deliver_by);
+  }
+  if (offer.max_hold != 0) {  // RFC 4865 §3
+    append_number(text += "\nFUTURERELEASE ", offer.max_hold);
+    (text += ' ') += offer.max_hold_until;
   }
   text += "\nHELP";
   append_reply(out, reply);

@@ -3,6 +3,8 @@
 
 #include "base/ascii.h"
 
+#include <utility>
+
 namespace relais::smtp {
 namespace {
 
@@ -16,29 +18,76 @@ std::optional<Body> parse_body(std::string_view value) {
   return std::nullopt;
 }
 
+/// Takes one parameter. False where its value is malformed, or it came before.
+using Taker = bool (*)(MailArgs&, std::optional<std::string_view> value);
+
+/// A value parsed into a member that must still be empty.
+template <auto Member, auto Parse>
+bool take(MailArgs& args, std::optional<std::string_view> value) {
+  auto& member = args.*Member;
+  if (member || !value) return false;
+  member = Parse(*value);
+  return member.has_value();
+}
+
+template <auto Member>
+bool take_flag(MailArgs& args, std::optional<std::string_view> value) {
+  return !value && !std::exchange(args.*Member, true);
+}
+
+bool take_ret(MailArgs& args, std::optional<std::string_view> value) {
+  const auto ret = value ? parse_ret(*value) : std::nullopt;
+  if (args.ret != Ret::unset || !ret) return false;
+  args.ret = *ret;
+  return true;
+}
+
+bool take_envelope_id(MailArgs& args, std::optional<std::string_view> value) {
+  auto id = value ? parse_envelope_id(*value) : std::nullopt;
+  if (!args.envelope_id.empty() || !id) return false;
+  args.envelope_id = std::move(*id);
+  return true;
+}
+
+// BODY has a default, so that it was given is remembered apart.
+bool take_body(MailArgs& args, std::optional<std::string_view> value, bool& seen) {
+  const auto body = value ? parse_body(*value) : std::nullopt;
+  if (std::exchange(seen, true) || !body) return false;
+  args.body = *body;
+  return true;
+}
+
+struct Row {
+  std::string_view keyword;
+  bool MailExtensions::* offered;
+  Taker take;
+};
+
+constexpr Row kParameters[] = {
+    {"SIZE", &MailExtensions::esmtp, take<&MailArgs::size, parse_size>},
+    {"SMTPUTF8", &MailExtensions::esmtp, take_flag<&MailArgs::smtputf8>},  // it has no value: RFC 6531 §3.1 (4)
+    {"AUTH", &MailExtensions::auth, take<&MailArgs::auth, decode_xtext>},
+    {"RET", &MailExtensions::dsn, take_ret},
+    {"ENVID", &MailExtensions::dsn, take_envelope_id},
+    {"HOLDFOR", &MailExtensions::future_release, take<&MailArgs::hold, parse_hold_for>},  // one of the two, once: RFC 4865 §4.2 (9)
+    {"HOLDUNTIL", &MailExtensions::future_release, take<&MailArgs::hold, parse_hold_until>},
+    {"BY", &MailExtensions::deliver_by, take<&MailArgs::deliver_by, parse_deliver_by>},
+    {"MT-PRIORITY", &MailExtensions::priority, take<&MailArgs::priority, parse_priority>},
+    {"REQUIRETLS", &MailExtensions::require_tls, take_flag<&MailArgs::require_tls>},  // no value: RFC 8689 §2
+};
+
 Result<void> apply(MailArgs& args, const Parameter& parameter, MailExtensions extensions, bool& body_seen) {
   if (!extensions.esmtp) return fail(unknown_parameter());
-  const auto bad = [&] { return fail(bad_parameter(parameter.keyword)); };
-  if (iequals(parameter.keyword, "SIZE")) {
-    if (args.size || !parameter.value) return bad();
-    args.size = parse_size(*parameter.value);
-    if (!args.size) return bad();
-  } else if (iequals(parameter.keyword, "BODY")) {
-    const auto body = parameter.value ? parse_body(*parameter.value) : std::nullopt;
-    if (body_seen || !body) return bad();
-    args.body = *body;
-    body_seen = true;
-  } else if (iequals(parameter.keyword, "SMTPUTF8")) {
-    if (args.smtputf8 || parameter.value) return bad();  // it has no value: RFC 6531 §3.1 (4)
-    args.smtputf8 = true;
-  } else if (iequals(parameter.keyword, "AUTH") && extensions.auth) {
-    if (args.auth || !parameter.value) return bad();
-    args.auth = decode_xtext(*parameter.value);
-    if (!args.auth) return bad();
-  } else {
-    return fail(unknown_parameter());
+  if (iequals(parameter.keyword, "BODY")) {
+    if (!take_body(args, parameter.value, body_seen)) return fail(bad_parameter(parameter.keyword));
+    return {};
   }
-  return {};
+  for (const auto& row : kParameters) {
+    if (!iequals(parameter.keyword, row.keyword) || !(extensions.*row.offered)) continue;
+    if (!row.take(args, parameter.value)) return fail(bad_parameter(parameter.keyword));
+    return {};
+  }
+  return fail(unknown_parameter());
 }
 
 }  // namespace

@@ -96,6 +96,14 @@ void append_reply(std::string& out, const Reply& reply) {
   }
 }
 
+std::string reply_text(const Reply& reply) {
+  auto out = std::to_string(reply.code);
+  for (const auto part : {reply.enhanced, std::string_view(reply.text)}) {
+    if (!part.empty()) out.append(" ").append(part);
+  }
+  return out;
+}
+
 Reply reply_for(const Error& error) {
   const auto fallback = default_for(error.fault);
   std::uint16_t code = fallback.code;

@@ -27,6 +27,9 @@ void append_reply(std::string& out, const Reply& reply);
 /// The same for one line without a Reply object: the common case, no allocation.
 void append_reply(std::string& out, std::uint16_t code, std::string_view enhanced, std::string_view text);
 
+/// "550 5.1.1 no such mailbox": for logs and traces.
+std::string reply_text(const Reply& reply);
+
 /// The only place where an Error becomes a reply. `error.code` is an enhanced status ("5.1.3"), or a reply code and an enhanced status
 /// ("555 5.5.4"); where it is neither (an IMAP code of the storage), the fault decides:
 ///   syntax     501 5.5.4     refused  550 5.0.0

@@ -47,18 +47,26 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto rest = command.rest;
   switch (command.verb) {
     case Verb::mail: {
-      const auto args = parse_mail(rest, {.esmtp = true, .auth = true});
+      const auto args = parse_mail(
+          rest, {.esmtp = true, .auth = true, .dsn = true, .future_release = true, .deliver_by = true, .priority = true, .require_tls = true});
       if (!args) return expect_reply(args.error()), 0;
       if (args->reverse_path) expect_address(*args->reverse_path);
+      if (args->deliver_by) expect(parse_deliver_by(to_string(*args->deliver_by)) == args->deliver_by);
+      if (args->priority) expect(*args->priority >= -9 && *args->priority <= 9);
       if (args->auth) expect(decode_xtext(encode_xtext(*args->auth)) == *args->auth);
       break;
     }
     case Verb::rcpt:
       for (const bool utf8 : {false, true}) {
-        const auto args = parse_rcpt(rest, utf8);
+        const auto args = parse_rcpt(rest, utf8, true);
         if (!args) {
           expect_reply(args.error());
-        } else if (args->forward_path.domain.empty()) {
+          continue;
+        }
+        if (args->notify.given()) expect(parse_notify(to_string(args->notify)) == args->notify);
+        if (const auto original = to_string(args->original); !args->original.empty() && original.size() <= kMaxOriginalRecipient)
+          expect(parse_original_recipient(original) == args->original);
+        if (args->forward_path.domain.empty()) {
           expect(args->forward_path.local_part == "postmaster");
         } else {
           expect_address(args->forward_path);
