@@ -118,6 +118,10 @@ class CommandLine {
     add_account();
     add_alias();
     add_storage();
+    add_routes();
+    add_queue();
+    add_trace();
+    add_signing();
     add_config();
     add_others();
   }
@@ -132,10 +136,12 @@ class CommandLine {
 
   // A command that works on a platform's data: --dir, --json, and its operation.
   CLI::App* operation(CLI::App* parent, const std::string& name, const std::string& text) {
-    auto* app = parent->add_subcommand(name, text);
+    return as_operation(parent->add_subcommand(name, text), parent->get_name() + " " + name);
+  }
+  CLI::App* as_operation(CLI::App* app, const std::string& operation) {
     app->add_option("--dir", invocation_.command.dir, "the platform's directory")->envname("RELAIS_DIR")->required();
     json_flag(app);
-    app->callback([this, operation = parent->get_name() + " " + name] {
+    app->callback([this, operation] {
       invocation_.command.operation = operation;
       if (!invocation_.run) invocation_.run = run_command;
     });
@@ -240,6 +246,87 @@ class CommandLine {
             "rewrite segments with more than this share of dead octets (default 0.25)")
         ->check(CLI::Range(0.0, 1.0));
     operation(storage, "stats", "what each shard holds");
+  }
+
+  void add_routes() {
+    auto* route = group("route", "where mail for a domain is sent, in place of what the DNS says: set, list, rm");
+    auto* set = operation(route, "set", "send mail for DOMAIN there, from now on; what waits in the queue follows");
+    argument(set, "domain", "DOMAIN", "such as example.org; .example.org: all below it; *: all that has no other route");
+    argument(set, "target", "TARGET", "mx, mx:OTHER-DOMAIN, smtp://HOST[:PORT] or lmtp://HOST[:PORT]");
+    text_option(set, "auth", "--auth", "USER:PASSWORD to log in with");
+    text_option(set, "tls", "--tls", "auto, none, may, encrypt or verify");
+    operation(route, "list", "the routes");
+    argument(operation(route, "rm", "send mail for DOMAIN where the DNS says again"), "domain", "DOMAIN", "as in route list");
+  }
+
+  // Which jobs: the same options for all.
+  void filters(CLI::App* app) {
+    app->add_option_function<std::string>("ID", [this](const std::string& id) { invocation_.command.request["id"] = id; }, "trace id or queue id");
+    text_option(app, "sender", "--sender", "of this reverse-path; <> for none; @DOMAIN for a domain's");
+    text_option(app, "recipient", "--recipient", "for this address");
+    text_option(app, "domain", "--domain", "for addresses of this domain");
+    text_option(app, "destination", "--destination", "for this destination, such as mx:example.org");
+    text_option(app, "error", "--error", "whose last reply contains this");
+    text_option(app, "older", "--older", "that came longer ago than this: 30m, 2h, 1d");
+    text_option(app, "younger", "--younger", "that came within this time");
+    app->add_flag_callback("--held", [this] { invocation_.command.request["held"] = true; }, "only what is held");
+    app->add_flag_callback("--not-held", [this] { invocation_.command.request["held"] = false; }, "only what is not");
+  }
+  void limit(CLI::App* app, const std::string& text) {
+    app->add_option_function<std::uint64_t>("--limit", [this](std::uint64_t n) { invocation_.command.request["limit"] = n; }, text);
+  }
+
+  void add_queue() {
+    auto* queue = group("queue", "mail that waits: list, show, why, destinations, retry, hold, release, drop");
+    auto* list = operation(queue, "list", "what waits, oldest first");
+    filters(list);
+    limit(list, "how many (default 100)");
+    text_option(list, "after", "--after", "go on where the list before ended");
+    argument(operation(queue, "show", "one message with all that is known of it"), "id", "ID", "trace id or queue id");
+    argument(operation(queue, "why", "why something is still here, in sentences"), "what", "WHAT", "an address, an id, or a destination");
+    limit(operation(queue, "destinations", "where mail goes to, troubled ones first"), "how many (default 100)");
+    const auto action = [&](const std::string& name, const std::string& text) {
+      auto* app = operation(queue, name, text);
+      filters(app);
+      app->add_flag_callback("--all", [this] { invocation_.command.request["all"] = true; }, "everything in the queue");
+    };
+    action("retry", "try at once, whatever the schedule says");
+    action("hold", "do not try until released");
+    action("release", "try again what was held");
+    action("drop", "remove for good; nobody is told");
+  }
+
+  void add_trace() {
+    auto* trace = as_operation(app_.add_subcommand("trace", "the whole life of messages: received, attempts with replies, where they lie now"), "trace");
+    argument(trace, "what", "WHAT", "a trace id, a Message-ID, or an address");
+    text_option(trace, "since", "--since", "only messages that something happened to within this time: 2h, 3d");
+    limit(trace, "how many messages, the newest ones (default 20)");
+    trace->add_option_function<std::uint64_t>("--events", [this](std::uint64_t n) { invocation_.command.request["events"] = n; }, "how many events of each (default 1000)");
+    auto* sending = group("sending", "accounts that met their sending limits: list, forgive");
+    operation(sending, "list", "who was refused within a day");
+    argument(operation(sending, "forgive", "forget what the account has sent: it was right"), "address", "ADDRESS", "");
+  }
+
+  void add_signing() {
+    auto* dns = as_operation(app_.add_subcommand("dns", "the records that a domain should publish, and what is published now"), "dns");
+    argument(dns, "domain", "DOMAIN", "such as example.org");
+    auto* dkim = group("dkim", "signing keys: add, list, activate, retire, rm");
+    auto* add = operation(dkim, "add", "make keys for a domain and print the DNS records");
+    argument(add, "domain", "DOMAIN", "such as example.org");
+    text_option(add, "algorithm", "--algorithm", "rsa, ed25519, or both (default): two signatures on each message");
+    text_option(add, "selector", "--selector", "name of the one key; default: made of the date");
+    add->add_flag_callback("--pending", [this] { invocation_.command.request["pending"] = true; }, "do not sign with it before relais dkim activate");
+    auto* list = operation(dkim, "list", "the keys");
+    list->add_option_function<std::string>("DOMAIN", [this](const std::string& value) { invocation_.command.request["domain"] = value; }, "only of this domain");
+    const auto one = [&](const std::string& name, const std::string& text) {
+      auto* app = operation(dkim, name, text);
+      argument(app, "domain", "DOMAIN", "");
+      argument(app, "selector", "SELECTOR", "as in dkim list");
+      return app;
+    };
+    one("activate", "sign with the key from now on: its record is published");
+    one("retire", "do not sign with it any more; leave its record published for some days");
+    one("rm", "forget a key")->add_flag_callback("--force", [this] { invocation_.command.request["force"] = true; }, "even one that signs");
   }
 
   // A command that prints a text of its own, as a string where JSON is asked for.

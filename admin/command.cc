@@ -18,9 +18,11 @@ Result<json> on_the_data(const Layout& layout, const Command& command, const con
   net::WorkerPool workers(1, 64);
   net::LoopPool loops(1);
   RELAIS_TRY(const auto data, Data::open(layout, settings, workers));
-  auto backend = data->backend(workers);
+  auto mail = mail_on_the_data(settings, layout.root, *data->directory, *data->store, workers);
+  auto backend = data->backend(workers, *mail);
   loops.start();
   auto result = boost::asio::co_spawn(loops.at(0).executor(), run_operation(backend, command.operation, command.request), boost::asio::use_future).get();
+  mail.reset();
   data->store->close();
   return result;
 }

@@ -1,6 +1,7 @@
 // The administrative commands as functions from JSON to JSON: the same in the running platform and directly on the data.
 #pragma once
 
+#include "admin/mail_access.h"
 #include "directory/directory.h"
 #include "net/worker_pool.h"
 #include "storage/model/sharded_store.h"
@@ -20,6 +21,7 @@ struct Backend {
   directory::Directory& directory;
   storage::ShardedStore& store;
   net::WorkerPool& workers;
+  MailAccess& mail;
 };
 
 /// Runs one command on an event loop's thread.
@@ -40,6 +42,12 @@ std::span<const Operation> domain_operations();
 std::span<const Operation> account_operations();
 std::span<const Operation> alias_operations();
 std::span<const Operation> storage_operations();
+std::span<const Operation> route_operations();
+std::span<const Operation> queue_operations();
+std::span<const Operation> trace_operations();
+std::span<const Operation> dns_operations();
+std::span<const Operation> dkim_operations();
+std::span<const Operation> sending_operations();
 
 /// The string argument `key`. Fault::syntax where it is missing or not a string.
 Result<std::string> text_argument(const json& request, std::string_view key);

@@ -1,6 +1,8 @@
 // Tables and sentences for people; scripts use --json.
 #include "admin/output.h"
 
+#include "admin/output_mail.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -14,31 +16,11 @@ namespace {
 using nlohmann::json;
 using Row = std::vector<std::string>;
 
-std::string text(const json& row, std::string_view key) {
-  const auto found = row.find(key);
-  if (found == row.end() || found->is_null()) return "";
-  if (found->is_string()) return found->get<std::string>();
-  return found->dump();
-}
+std::string text(const json& row, std::string_view key) { return json_text(row, key); }
 
 std::uint64_t number(const json& row, std::string_view key) { return row.value(std::string(key), std::uint64_t{0}); }
 
-// Columns as wide as their widest cell; the last one is not padded.
-std::string table(const std::vector<Row>& rows) {
-  std::vector<std::size_t> widths(rows.empty() ? 0 : rows.front().size());
-  for (const auto& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  std::string out;
-  for (const auto& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      out += row[i];
-      if (i + 1 < row.size()) out.append(widths[i] - row[i].size() + 2, ' ');
-    }
-    out += '\n';
-  }
-  return out;
-}
+std::string table(const std::vector<Row>& rows) { return text_table(rows); }
 
 std::string where(const json& account) {
   const auto kind = text(account, "placement");
@@ -113,6 +95,29 @@ std::string check(const json& result) {
 
 }  // namespace
 
+std::string json_text(const json& row, std::string_view key) {
+  const auto found = row.find(key);
+  if (found == row.end() || found->is_null()) return "";
+  if (found->is_string()) return found->get<std::string>();
+  return found->dump();
+}
+
+std::string text_table(const std::vector<Row>& rows) {
+  std::vector<std::size_t> widths(rows.empty() ? 0 : rows.front().size());
+  for (const auto& row : rows) {
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::string out;
+  for (const auto& row : rows) {
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      out += row[i];
+      if (i + 1 < row.size()) out.append(widths[i] - row[i].size() + 2, ' ');
+    }
+    out += '\n';
+  }
+  return out;
+}
+
 std::string human_octets(std::uint64_t octets) {
   constexpr std::array units{"B", "KB", "MB", "GB", "TB", "PB"};
   auto value = static_cast<double>(octets);
@@ -135,6 +140,7 @@ std::string to_text(std::string_view operation, const json& result) {
   if (operation == "storage stats") return stats(result);
   if (operation == "storage check") return check(result);
   if (operation == "storage compact") return fmt::format("{} freed\n", human_octets(number(result, "freed_octets")));
+  if (auto mail = mail_text(operation, result)) return std::move(*mail);
   return "done\n";
 }
 

@@ -76,9 +76,12 @@ Result<void> Platform::open() {
   RELAIS_TRY(tls_, net::TlsContext::server(certificate_files(settings_, layout_.root)));
   RELAIS_TRY(data_, Data::open(layout_, settings_, workers_));
   RELAIS_TRY_VOID(empty_spool(layout_.spool()));
+  RELAIS_TRY(trace_, smtp::FileTraceLog::open(trace_options(settings_, layout_.root)));
   limits_ = std::make_unique<antispam::RateLimits>(rate_limits(settings_));
-  delivery_ = std::make_unique<smtp::Delivery>(*data_->store, *data_->directory, delivery_options(settings_));
-  backend_ = std::make_unique<Backend>(data_->backend(workers_));
+  RELAIS_TRY(out_, MailOut::open(settings_, layout_.root, MailOutParts{*data_->directory, *data_->store, workers_, *trace_}));
+  delivery_ = std::make_unique<smtp::Delivery>(*data_->store, *data_->directory, delivery_options(settings_), system_clock(), out_->delivery_parts());
+  mail_ = running_mail(settings_, layout_.root, *out_, *trace_);
+  backend_ = std::make_unique<Backend>(data_->backend(workers_, *mail_));
   RELAIS_TRY_VOID(open_listeners());
 
   auto& loop = loops_.at(0);
@@ -89,13 +92,14 @@ Result<void> Platform::open() {
   }
   loops_.start();
   delivery_->start(loop);
+  out_->start(loops_);
   for (const auto& service : services_) service.listener->start();
   return {};
 }
 
 Result<void> Platform::open_listeners() {
   const auto& policy = settings_.text("auth.plaintext");
-  const smtp::Platform smtp_platform{*data_->directory, *delivery_, *data_->store, *limits_, throttle_};
+  const smtp::Platform smtp_platform{*data_->directory, *delivery_, *data_->store, *limits_, throttle_, system_clock(), *trace_, &out_->outgoing()};
   const auto smtp_starter = [&](smtp::Service service, bool starttls) {
     return with_plaintext_policy(policy, [&](bool allowed) {
       auto options = smtp_options(settings_, layout_.root, service);
@@ -177,15 +181,22 @@ std::string Platform::ready_line() const {
 Result<void> Platform::reload() {
   RELAIS_TRY(auto fresh, load_settings(layout_.root));
   RELAIS_TRY_VOID(tls_->reload());
+  RELAIS_TRY_VOID(out_->reload(fresh));
   log::configure(log_level(fresh), log_format(fresh));
   return {};
 }
 
 bool Platform::stop() {
   for (const auto& service : services_) service.listener->stop();
-  const bool clean = loops_.shutdown(settings_.duration("platform.shutdown_limit"));
+  // Attempts under way are repeated after the restart, and a host that had taken a message gets it twice: worth waiting for.
+  const auto limit = settings_.duration("platform.shutdown_limit");
+  const auto began = std::chrono::steady_clock::now();
+  bool clean = out_->stop(limit);
+  const auto left = limit - std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - began);
+  clean = loops_.shutdown(std::max(left, std::chrono::milliseconds(0))) && clean;
   // Sessions may be left that wait for a worker or a commit: after these two nobody resumes them, and the loops may end.
   workers_.stop();
+  out_->save();
   control_.reset();
   http_.reset();
   data_->store->close();

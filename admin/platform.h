@@ -5,6 +5,8 @@
 #include "admin/http_server.h"
 #include "admin/layout.h"
 #include "admin/lock_file.h"
+#include "admin/mail_access.h"
+#include "admin/mail_out.h"
 #include "admin/operations.h"
 #include "admin/settings.h"
 #include "antispam/rate_limits.h"
@@ -26,7 +28,7 @@ class Data {
   /// Takes the lock and opens directory and storage.
   /// Errors: Fault::temporary where another process has them open; those of open_lmdb_directory and open_store.
   static Result<std::unique_ptr<Data>> open(const Layout& layout, const config::Values& settings, net::WorkerPool& workers);
-  Backend backend(net::WorkerPool& workers) { return {*directory, *store, workers}; }
+  Backend backend(net::WorkerPool& workers, MailAccess& mail) { return {*directory, *store, workers, mail}; }
 
   LockFile lock;
   std::unique_ptr<directory::Directory> directory;
@@ -70,9 +72,12 @@ class Platform {
   net::WorkerPool workers_;
   std::shared_ptr<net::TlsContext> tls_;
   std::unique_ptr<Data> data_;
+  std::unique_ptr<smtp::FileTraceLog> trace_;
   net::Throttle throttle_;
   std::unique_ptr<antispam::RateLimits> limits_;
+  std::unique_ptr<MailOut> out_;
   std::unique_ptr<smtp::Delivery> delivery_;
+  std::unique_ptr<MailAccess> mail_;
   std::unique_ptr<Backend> backend_;
   net::LoopPool loops_;  ///< ends before what its sessions work with; what could still resume one has ended by then: see stop()
   std::vector<Service> services_;

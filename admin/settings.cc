@@ -2,6 +2,7 @@
 #include "admin/settings.h"
 
 #include "admin/layout.h"
+#include "net/address.h"
 
 #include <unistd.h>
 
@@ -68,9 +69,16 @@ void add_protocols(Schema& schema) {
                   integer("max_received", 100, 20, 1'000, "fields", "Received fields that mean a loop (RFC 5321: at least 100)."),
                   duration("command_timeout", "5m", "10s", "1h", "For a command line (RFC 5321: 5 minutes)."),
                   duration("data_timeout", "3m", "10s", "1h", "Without an octet of a message (RFC 5321: 3 minutes)."),
-                  integer("client_messages_per_minute", 60'000, 0, 100'000'000, "messages",
-                          "From one address without login; this machine is not limited. 0: no limit."),
+                  list("relay_from", {}, "Networks (\"192.0.2.0/24\", \"2001:db8::/32\", single addresses) whose machines may send everywhere without login."),
+                  duration("max_hold", "30d", "0s", "365d", "How long a submitted message may ask to be held (FUTURERELEASE, RFC 4865). 0: not offered."),
+                  integer("max_priority", 4, 0, 9, "level", "The highest MT-PRIORITY (RFC 6710) that an account may ask for; lower ones are always taken."),
+                  integer("client_messages_per_minute", 60'000, 0, 100'000'000, "messages", "From one address without login; this machine is not limited. 0: no limit."),
                   integer("account_messages_per_minute", 600, 0, 100'000'000, "messages", "Submitted by one account. 0: no limit.")});
+  schema.section("sending", "How much one account may send, so that a stolen password does not make the platform a source of spam. 0: no limit. Reloadable.",
+                 {integer("messages_per_hour", 300, 0, 100'000'000, "messages", "Submitted in any hour."),
+                  integer("messages_per_day", 1'500, 0, 100'000'000, "messages", "Submitted in any day."),
+                  integer("recipients_per_hour", 1'000, 0, 100'000'000, "recipients", "Of these messages in any hour."),
+                  integer("recipients_per_day", 5'000, 0, 100'000'000, "recipients", "Of these messages in any day.")});
   schema.section("imap", "IMAP.",
                  {size("append_limit", "64MB", "64KB", "2GB", "Largest message of an APPEND."),
                   integer("max_per_account", 1'000, 0, 1'000'000, "connections", "Connections of one account. 0: any number."),
@@ -78,6 +86,52 @@ void add_protocols(Schema& schema) {
   schema.section("pop3", "POP3.",
                  {duration("idle_limit", "10m", "10m", "24h", "Autologout (RFC 1939: at least 10 minutes)."),
                   boolean("mark_seen", true, "Retrieved messages are marked as seen.")});
+}
+
+void add_queue(Schema& schema) {
+  schema.section("queue", "Mail that waits or leaves. The limits and the retry schedule are reloadable; [[destination]] overrides them.",
+                 {integer("shards", 2, 1, 100, "shards", "Slices of the queue's storage, each with its own committer. Fewer than there were: the others are emptied first."),
+                  duration("lifetime", "5d", "1m", "30d", "After it what is left is returned to the sender (RFC 5321: 4 to 5 days)."),
+                  duration("delay_notice", "4h", "0s", "30d", "After it the sender hears that delivery takes longer. 0: never."),
+                  integer("connections", 500, 1, 100'000, "connections", "To other hosts at one time, in all."),
+                  integer("concurrency", 20, 1, 1'000, "connections", "To one destination at one time, at most."),
+                  integer("rate", 0, 0, 1'000'000, "messages per minute", "To one destination, at most. 0: no limit."),
+                  integer("messages_per_connection", 100, 1, 100'000, "messages", "Sent before a connection is closed."),
+                  integer("recipients_per_transaction", 100, 1, 10'000, "recipients", "Of one message in one transaction (RFC 5321: every server takes 100)."),
+                  duration("first_retry", "2m", "1s", "1d", "Pause after the first failure; it doubles with each further one …"),
+                  duration("longest_retry", "2h", "1s", "7d", "… up to this."),
+                  text("source_address", "", "Numeric address that connections come from. Empty: the system chooses.")});
+  schema.repeated("destination", "What is different for one destination. Reloadable.",
+                  {required(text("match", "", "\"example.net\", \"*.example.net\" (all below it), or a destination as `relais queue destinations` shows it.")),
+                   integer("concurrency", 0, 0, 1'000, "connections", "0: as [queue]."), integer("rate", 0, 0, 1'000'000, "messages per minute", "0: as [queue]."),
+                   integer("messages_per_connection", 0, 0, 100'000, "messages", "0: as [queue]."),
+                   integer("recipients_per_transaction", 0, 0, 10'000, "recipients", "0: as [queue]."),
+                   duration("first_retry", "0s", "0s", "1d", "0s: as [queue]."), duration("longest_retry", "0s", "0s", "7d", "0s: as [queue]."),
+                   text("source_address", "", "Empty: as [queue]."),
+                   choice("tls", "auto", {"auto", "none", "may", "encrypt", "verify"},
+                          "How much TLS: auto is what the domain itself asks for (DANE, MTA-STS), else may.")});
+  schema.repeated("legacy", "A platform that accounts are moved away from: where mail for those that are still there is sent. Reloadable.",
+                  {required(text("name", "", "As in the accounts' placement.")), required(text("smtp", "", "\"smtp://HOST:PORT\" or \"lmtp://HOST:PORT\".")),
+                   choice("tls", "auto", {"auto", "none", "may", "encrypt", "verify"}, "How much TLS."),
+                   text("auth", "", "\"user:password\" for AUTH. Empty: none.")});
+  schema.section("outbound", "How other hosts are found and what their TLS must prove.",
+                 {choice("addresses", "ipv6_first", {"ipv6_first", "ipv4_first", "mixed", "ipv6_only", "ipv4_only"}, "Which addresses of a host are tried, in which order."),
+                  boolean("dane", true, "DANE (RFC 7672); needs DNSSEC, see [dns]."), boolean("mta_sts", true, "MTA-STS (RFC 8461)."),
+                  text("ca_file", "", "PEM file with the authorities that certificates of other hosts are checked against. Empty: the system's."),
+                  boolean("tls_reports", true, "Count what came of TLS and tell other domains that want to know (TLSRPT, RFC 8460)."),
+                  text("report_contact", "", "Address that TLS reports come from. Empty: postmaster at the platform's host name."),
+                  integer("mx_port", 25, 1, 65'535, "port", "Of MX hosts. Other than 25 only for tests."),
+                  boolean("local_mx", false, "Take MX hosts at loopback addresses for good. Only for tests.")});
+  schema.section("dns", "The resolver in the program: validating, caching.",
+                 {list("forwarders", {}, "Servers to ask: \"192.0.2.53\", \"192.0.2.53@5353\". None: those of resolv_conf."),
+                  text("resolv_conf", "/etc/resolv.conf", "Where there are no forwarders: the file that names them. Empty: the DNS is walked from the root."),
+                  text("trust_anchor", "/usr/share/dns/root.key", "The root's DNSSEC keys. Empty, or no such file: nothing is ever secure, and DANE is not used."),
+                  list("open_zones", {}, "Reserved zones (\"test.\") to be asked for all the same."),
+                  list("local_data", {}, "Records that are answered from here: \"mail.example.net. A 192.0.2.1\"."),
+                  size("cache", "16MB", "1MB", "4GB", "Memory for answers.")});
+  schema.section("trace", "The life of each message, for `relais trace`.",
+                 {duration("retention", "30d", "0s", "3650d", "How long files are kept. 0: for ever."),
+                  size("buffer", "8MB", "64KB", "1GB", "What may wait for the disk; beyond it events are lost and counted.")});
 }
 
 std::string machine_name() {
@@ -97,6 +151,7 @@ const Schema& settings_schema() {
     add_platform(all);
     add_data(all);
     add_protocols(all);
+    add_queue(all);
     return all;
   }();
   return schema;
@@ -105,9 +160,10 @@ const Schema& settings_schema() {
 Result<Values> load_settings(const fs::path& dir) {
   const Layout layout(dir);
   std::error_code ignored;
-  if (!fs::exists(layout.config(), ignored))
-    return fail(Fault::refused, dir.string() + " holds no platform (no relais.toml); relais init makes one");
-  return load(settings_schema(), layout.config().string());
+  if (!fs::exists(layout.config(), ignored)) return fail(Fault::refused, dir.string() + " holds no platform (no relais.toml); relais init makes one");
+  RELAIS_TRY(auto settings, load(settings_schema(), layout.config().string()));
+  RELAIS_TRY_VOID(check_settings(settings));
+  return settings;
 }
 
 std::string render_default_settings() { return render_defaults(settings_schema()); }
@@ -173,6 +229,119 @@ smtp::DeliveryOptions delivery_options(const Values& settings) {
   return options;
 }
 
+antispam::SendingLimitOptions sending_limits(const Values& settings) {
+  const auto number = [&](std::string_view key) { return static_cast<std::uint32_t>(settings.integer(key)); };
+  return {.messages_hour = number("sending.messages_per_hour"),
+          .messages_day = number("sending.messages_per_day"),
+          .recipients_hour = number("sending.recipients_per_hour"),
+          .recipients_day = number("sending.recipients_per_day")};
+}
+
+Result<void> check_settings(const Values& settings) {
+  for (const auto& network : settings.list("smtp.relay_from")) {
+    if (const auto parsed = net::parse_network(network); !parsed) return fail(Fault::refused, "smtp.relay_from: " + parsed.error().text);
+  }
+  RELAIS_TRY(const auto platforms, legacy_platforms(settings));
+  static_cast<void>(platforms);
+  return {};
+}
+
+smtp::queue::QueueOptions queue_options(const Values& settings) {
+  smtp::queue::QueueOptions options;
+  options.hostname = host_name(settings);
+  options.lifetime = seconds(settings, "queue.lifetime");
+  options.report_lifetime = options.lifetime;
+  options.delay_notice = seconds(settings, "queue.delay_notice");
+  options.connections = static_cast<std::uint32_t>(settings.integer("queue.connections"));
+  return options;
+}
+
+smtp::queue::QueueStorageOptions queue_storage(const Values& settings, const fs::path& dir, net::WorkerPool& pool) {
+  return {.path = Layout(dir).data(), .shards = static_cast<unsigned>(settings.integer("queue.shards")), .pool = &pool};
+}
+
+smtp::queue::Rules queue_rules(const Values& settings) {
+  using smtp::queue::Override;
+  using smtp::queue::Rule;
+  const auto small = [](const auto& table, std::string_view key) { return static_cast<std::uint32_t>(table.integer(key)); };
+  Rule remote;
+  remote.concurrency = small(settings, "queue.concurrency");
+  remote.rate = small(settings, "queue.rate");
+  remote.messages_per_connection = small(settings, "queue.messages_per_connection");
+  remote.recipients_per_transaction = small(settings, "queue.recipients_per_transaction");
+  remote.retry.first = seconds(settings, "queue.first_retry");
+  remote.retry.longest = seconds(settings, "queue.longest_retry");
+  remote.source_address = settings.text("queue.source_address");
+  std::vector<Override> overrides;
+  for (const auto& table : settings.tables("destination")) {
+    Override one{.match = table.text("match")};
+    const auto number = [&](std::string_view key) { return table.integer(key) != 0 ? std::optional(small(table, key)) : std::nullopt; };
+    const auto pause = [&](std::string_view key) {
+      const auto given = std::chrono::duration_cast<std::chrono::seconds>(table.duration(key));
+      return given.count() != 0 ? std::optional(given) : std::nullopt;
+    };
+    one.concurrency = number("concurrency");
+    one.rate = number("rate");
+    one.messages_per_connection = number("messages_per_connection");
+    one.recipients_per_transaction = number("recipients_per_transaction");
+    one.first_retry = pause("first_retry");
+    one.longest_retry = pause("longest_retry");
+    if (!table.text("source_address").empty()) one.source_address = table.text("source_address");
+    if (table.text("tls") != "auto") one.tls = table.text("tls");
+    overrides.push_back(std::move(one));
+  }
+  return {remote, smtp::queue::Rules::local_rule(), std::move(overrides)};
+}
+
+Result<std::vector<smtp::LegacyPlatform>> legacy_platforms(const Values& settings) {
+  std::vector<smtp::LegacyPlatform> platforms;
+  for (const auto& table : settings.tables("legacy")) {
+    const auto& name = table.text("name");
+    auto route = directory::parse_route("legacy.invalid", table.text("smtp"), table.text("auth"), table.text("tls"));
+    if (!route) return fail(Fault::refused, "[[legacy]] " + name + ": " + route.error().text);
+    if (route->kind == directory::Route::Kind::mx) return fail(Fault::refused, "[[legacy]] " + name + ": smtp://HOST:PORT or lmtp://HOST:PORT");
+    platforms.push_back({name, std::move(*route)});
+  }
+  return platforms;
+}
+
+smtp::OutboundOptions outbound_options(const Values& settings) {
+  using smtp::AddressOrder;
+  smtp::OutboundOptions options;
+  options.our_names = {host_name(settings)};
+  const auto& order = settings.text("outbound.addresses");
+  options.addresses = order == "ipv4_first"  ? AddressOrder::ipv4_first
+                      : order == "mixed"     ? AddressOrder::mixed
+                      : order == "ipv6_only" ? AddressOrder::ipv6_only
+                      : order == "ipv4_only" ? AddressOrder::ipv4_only
+                                             : AddressOrder::ipv6_first;
+  options.mx_port = static_cast<std::uint16_t>(settings.integer("outbound.mx_port"));
+  options.local_mx = settings.boolean("outbound.local_mx");
+  options.dane = settings.boolean("outbound.dane");
+  options.mta_sts = settings.boolean("outbound.mta_sts");
+  return options;
+}
+
+net::UnboundSettings resolver_settings(const Values& settings) {
+  net::UnboundSettings options;
+  options.forwarders = settings.list("dns.forwarders");
+  options.resolv_conf = settings.text("dns.resolv_conf");
+  std::error_code ignored;
+  if (const auto& anchor = settings.text("dns.trust_anchor"); fs::exists(anchor, ignored)) options.trust_anchor_file = anchor;
+  options.open_zones = settings.list("dns.open_zones");
+  options.local_data = settings.list("dns.local_data");
+  options.cache_octets = settings.size("dns.cache");
+  return options;
+}
+
+smtp::TraceOptions trace_options(const Values& settings, const fs::path& dir) {
+  smtp::TraceOptions options;
+  options.directory = Layout(dir).trace();
+  options.retention = std::chrono::ceil<std::chrono::days>(settings.duration("trace.retention"));
+  options.max_buffered = settings.size("trace.buffer");
+  return options;
+}
+
 smtp::Options smtp_options(const Values& settings, const fs::path& dir, smtp::Service service) {
   smtp::Options options;
   options.service = service;
@@ -182,6 +351,9 @@ smtp::Options smtp_options(const Values& settings, const fs::path& dir, smtp::Se
   options.max_message_octets = settings.size("smtp.max_message_size");
   options.max_recipients = static_cast<std::uint32_t>(settings.integer("smtp.max_recipients"));
   options.max_received = static_cast<std::uint32_t>(settings.integer("smtp.max_received"));
+  options.relay_from = settings.list("smtp.relay_from");
+  options.max_hold = seconds(settings, "smtp.max_hold");
+  options.max_priority = static_cast<int>(settings.integer("smtp.max_priority"));
   options.timeouts.command = seconds(settings, "smtp.command_timeout");
   options.timeouts.data_block = seconds(settings, "smtp.data_timeout");
   return options;

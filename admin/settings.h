@@ -2,15 +2,22 @@
 #pragma once
 
 #include "antispam/rate_limits.h"
+#include "antispam/sending_limits.h"
 #include "base/config.h"
 #include "base/log.h"
 #include "base/result.h"
 #include "directory/lmdb_directory.h"
 #include "imap/server/server.h"
 #include "net/tls.h"
+#include "net/unbound_resolver.h"
 #include "pop/server/server.h"
+#include "smtp/outbound/hosts.h"
+#include "smtp/outbound/legacy.h"
+#include "smtp/queue/queue.h"
+#include "smtp/queue/rules.h"
 #include "smtp/server/delivery.h"
 #include "smtp/server/options.h"
+#include "smtp/trace/log.h"
 #include "storage/model/open_store.h"
 
 #include <filesystem>
@@ -25,6 +32,9 @@ const config::Schema& settings_schema();
 /// Reads DIR/relais.toml. Errors: Fault::refused, text `file:line: what is wrong; what is allowed`, or that DIR holds no platform.
 Result<config::Values> load_settings(const std::filesystem::path& dir);
 
+/// What the schema cannot say: addresses, hosts. Errors: Fault::refused naming the key. load_settings() has done it.
+Result<void> check_settings(const config::Values& settings);
+
 /// What `relais config defaults` and `relais config reference` print.
 std::string render_default_settings();
 std::string render_settings_reference();
@@ -38,6 +48,15 @@ std::vector<net::CertificateFiles> certificate_files(const config::Values& setti
 directory::LmdbDirectoryOptions directory_options(const config::Values& settings, const std::filesystem::path& dir);
 storage::StoreOptions store_options(const config::Values& settings, const std::filesystem::path& dir, net::WorkerPool& pool);
 antispam::RateLimitOptions rate_limits(const config::Values& settings);
+antispam::SendingLimitOptions sending_limits(const config::Values& settings);
+smtp::queue::QueueOptions queue_options(const config::Values& settings);
+smtp::queue::QueueStorageOptions queue_storage(const config::Values& settings, const std::filesystem::path& dir, net::WorkerPool& pool);
+smtp::queue::Rules queue_rules(const config::Values& settings);
+/// Errors: Fault::refused where a table cannot be understood.
+Result<std::vector<smtp::LegacyPlatform>> legacy_platforms(const config::Values& settings);
+smtp::OutboundOptions outbound_options(const config::Values& settings);   ///< without a rule: the platform adds it
+net::UnboundSettings resolver_settings(const config::Values& settings);
+smtp::TraceOptions trace_options(const config::Values& settings, const std::filesystem::path& dir);
 smtp::DeliveryOptions delivery_options(const config::Values& settings);
 smtp::Options smtp_options(const config::Values& settings, const std::filesystem::path& dir, smtp::Service service);
 imap::Options imap_options(const config::Values& settings, const std::filesystem::path& dir);

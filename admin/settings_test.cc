@@ -31,6 +31,42 @@ TEST(Settings, EveryOptionComesFromAKeyThatExists) {
   EXPECT_EQ(log_level(*values), log::Level::info);
   rate_limits(*values);
   delivery_options(*values);
+  EXPECT_EQ(sending_limits(*values).messages_hour, 300U);
+  EXPECT_EQ(queue_options(*values).lifetime, std::chrono::hours(5 * 24));
+  EXPECT_EQ(queue_storage(*values, "/p", pool).path, "/p/data");
+  EXPECT_EQ(queue_rules(*values).of("mx:example.net").concurrency, 20U);
+  EXPECT_TRUE(legacy_platforms(*values)->empty());
+  EXPECT_EQ(outbound_options(*values).mx_port, 25);
+  EXPECT_EQ(resolver_settings(*values).resolv_conf, "/etc/resolv.conf");
+  EXPECT_EQ(trace_options(*values, "/p").directory, "/p/data/trace");
+  EXPECT_TRUE(check_settings(*values));
+}
+
+TEST(Settings, TablesOfDestinationsAndLegacyPlatforms) {
+  const auto values = config::parse(settings_schema(),
+                                    "[[destination]]\nmatch = \"example.net\"\nconcurrency = 3\nfirst_retry = \"30s\"\ntls = \"encrypt\"\n"
+                                    "[[legacy]]\nname = \"old\"\nsmtp = \"lmtp://old.example:24\"\nauth = \"user:secret\"\n",
+                                    "file");
+  ASSERT_TRUE(values) << values.error().text;
+  const auto rules = queue_rules(*values);
+  EXPECT_EQ(rules.of("mx:example.net").concurrency, 3U);
+  EXPECT_EQ(rules.of("mx:example.net").retry.first, std::chrono::seconds(30));
+  EXPECT_EQ(rules.of("mx:example.net").messages_per_connection, 100U);
+  EXPECT_EQ(rules.find("mx:example.net")->tls, "encrypt");
+  EXPECT_EQ(rules.of("mx:other.net").concurrency, 20U);
+  const auto platforms = legacy_platforms(*values);
+  ASSERT_TRUE(platforms && platforms->size() == 1);
+  EXPECT_EQ(platforms->front().name, "old");
+  EXPECT_EQ(platforms->front().route.port, 24);
+  EXPECT_EQ(platforms->front().route.user, "user");
+}
+
+TEST(Settings, WhatTheSchemaCannotSayIsCheckedToo) {
+  for (const auto* text : {"[smtp]\nrelay_from = [\"192.0.2.1/24\"]\n", "[[legacy]]\nname = \"old\"\nsmtp = \"mx\"\n", "[[legacy]]\nname = \"old\"\nsmtp = \"ftp://x\"\n"}) {
+    const auto values = config::parse(settings_schema(), text, "file");
+    ASSERT_TRUE(values) << text;
+    EXPECT_FALSE(check_settings(*values)) << text;
+  }
 }
 
 TEST(Settings, TheReferencePageIsUpToDate) {

@@ -1,4 +1,4 @@
-// A whole message: trace fields, loops, delivery, the reply, the log.
+// A whole message: trace fields, loops, where it goes, the reply, the log.
 #include "base/ascii.h"
 #include "message/header.h"
 #include "message/trace.h"
@@ -12,12 +12,13 @@ namespace relais::smtp {
 namespace {
 
 constexpr std::size_t kRecipientsAtOnce = 64;
+constexpr std::size_t kMaxKeptMessageId = 998;  // octets: a line
 
 /// What one walk over the header tells.
 struct HeaderFacts {
   std::size_t received = 0;
-  bool date = false;
-  bool message_id = false;
+  std::string message_id;
+  bool tls_optional = false;
 };
 
 // Positions of recipients by address in lower case. Made when the first Delivered-To is met: nearly no message has one, and a header full
@@ -46,12 +47,12 @@ HeaderFacts read_header(std::string_view header, Looping& looping) {
   message::for_each_field(header, [&](const message::Field& field) {
     if (iequals(field.name, "received")) {
       ++facts.received;
-    } else if (iequals(field.name, "date")) {
-      facts.date = true;
     } else if (iequals(field.name, "message-id")) {
-      facts.message_id = true;
+      if (facts.message_id.empty()) facts.message_id = message::unfold(field.value.substr(0, kMaxKeptMessageId));
     } else if (iequals(field.name, "delivered-to")) {
       looping.delivered_to(field.value);
+    } else if (iequals(field.name, "tls-required")) {
+      facts.tls_optional = iequals(trim(field.value), "no");  // RFC 8689 §5
     }
   });
   return facts;
@@ -69,9 +70,8 @@ Reply loop_reply() { return {554, "5.4.6", "mail loop"}; }
 
 }  // namespace
 
-// RFC 5321 §4.4; RFC 6409 §8.2, §8.3: submission adds Date and Message-ID where they are missing.
-std::string Session::trace_fields(bool add_date, bool add_message_id) const {
-  const auto seconds = context_.platform.clock.seconds();
+// RFC 5321 §4.4.
+std::string Session::trace_fields() const {
   const auto* tls = connection_->tls();
   message::Received received;
   received.helo = helo_;
@@ -84,46 +84,84 @@ std::string Session::trace_fields(bool add_date, bool add_message_id) const {
     received.tls_version = tls->version;
     received.tls_cipher = tls->cipher;
   }
-  received.date = {seconds, 0};
-  auto fields = message::received_field(received);
-  if (add_date) fields.append("Date: ").append(message::format_date({seconds, 0})).append("\r\n");
-  if (add_message_id) fields.append("Message-ID: <").append(transaction_.id).append("@").append(context_.options.hostname).append(">\r\n");
-  return fields;
+  received.date = {context_.platform.clock.seconds(), 0};
+  return message::received_field(received);
+}
+
+// Who handed it over, for people.
+std::string Session::client_name() const {
+  if (account_) return account_->address;
+  return helo_.empty() ? "[" + log_.peer() + "]" : helo_ + " [" + log_.peer() + "]";
+}
+
+void Session::trace_received(const Arrival& arrival) {
+  TraceEvent event{.id = transaction_.id, .kind = TraceKind::received, .from = transaction_.sender};
+  for (const auto& recipient : transaction_.recipients) event.to.push_back(recipient.address);
+  event.message_id = arrival.message_id;
+  event.host = account_ ? account_->address + " [" + log_.peer() + "]" : client_name();
+  event.detail = to_string(context_.options.service);
+  event.size = received_;
+  context_.platform.trace.add(std::move(event));
+  if (!arrival.repairs.empty()) trace_policy(arrival.repairs);
+}
+
+void Session::trace_policy(std::string detail) {
+  TraceEvent event{.id = transaction_.id, .kind = TraceKind::policy};
+  event.detail = std::move(detail);
+  context_.platform.trace.add(std::move(event));
 }
 
 Session::Done Session::accept_message() {
-  const auto began = context_.platform.clock.steady_now();
+  Arrival arrival;
+  arrival.began = context_.platform.clock.steady_now();
   const auto content = spool_.view();
   if (!content) co_return co_await end_content(Reply{452, "4.3.1", "not enough storage, try again later"});
-  const auto header = content->substr(0, message::header_end(*content));
+  arrival.content = *content;
   Looping loop_finder(transaction_.recipients);
-  const auto facts = read_header(header, loop_finder);
+  auto facts = read_header(arrival.content.substr(0, message::header_end(arrival.content)), loop_finder);
   auto looping = loop_finder.take();
   if (facts.received > context_.options.max_received) looping.assign(looping.size(), true);
+  arrival.message_id = std::move(facts.message_id);
+  arrival.tls_optional = facts.tls_optional && !transaction_.require_tls;
   const auto loops = static_cast<std::size_t>(std::ranges::count(looping, true));
   // One reply for all: the message is refused for all where it loops for one. LMTP refuses for that one.
   if (loops != 0 && (!context_.policy.lmtp || loops == looping.size())) co_return co_await end_content(loop_reply());
+  if (account_) {
+    auto refused = co_await mend(arrival);
+    if (refused) co_return co_await end_content(std::move(refused));
+  } else if (!transaction_.onward.empty() && may_send_everywhere()) {
+    note_author(arrival);
+  }
+  arrival.trace = trace_fields();
+  trace_received(arrival);
 
-  const bool submission = account_.has_value();
-  const auto trace = trace_fields(submission && !facts.date, submission && !facts.message_id);
-  const auto message = co_await context_.platform.delivery.prepare(*content);
-  if (!message) {
-    log_.event(log::Level::warning, "message not prepared", {{"id", transaction_.id}, {"detail", message.error().detail}});
-    co_return co_await end_content(delivery_reply(message.error()));
-  }
   std::vector<Reply> replies;
-  if (context_.policy.lmtp) {
-    replies = co_await deliver_each(trace, looping, *message);
+  if (transaction_.needs_queue()) {
+    replies = relayed_in_session() ? co_await relay_message(arrival, looping) : co_await enqueue(arrival, looping);
+    for (std::size_t i = 0; context_.policy.lmtp && i < replies.size(); ++i) {
+      if (looping[i]) replies[i] = loop_reply();
+    }
   } else {
-    replies.push_back(co_await deliver_to(0, static_cast<std::uint32_t>(transaction_.targets.size()), trace, *message));
+    const auto message = co_await context_.platform.delivery.prepare(arrival.content);
+    if (!message) {
+      log_.event(log::Level::warning, "message not prepared", {{"id", transaction_.id}, {"detail", message.error().detail}});
+      co_return co_await end_content(delivery_reply(message.error()));
+    }
+    if (context_.policy.lmtp) {
+      replies = co_await deliver_each(arrival.trace, looping, *message);
+    } else {
+      replies.push_back(co_await deliver_to(0, static_cast<std::uint32_t>(transaction_.targets.size()), arrival.trace, *message));
+    }
   }
-  finish(replies, content->size(), began);
+  finish(replies, arrival.content.size(), arrival.began);
   co_return Result<void>{};
 }
 
-net::asio::awaitable<Reply> Session::deliver_to(std::uint32_t first, std::uint32_t last, const std::string& trace,
-                                                storage::PreparedPtr message) {
-  Envelope envelope{transaction_.id, transaction_.sender, trace, {}};
+net::asio::awaitable<Reply> Session::deliver_to(std::uint32_t first, std::uint32_t last, const std::string& trace, storage::PreparedPtr message) {
+  Envelope envelope{.id = transaction_.id, .sender = transaction_.sender, .trace = trace, .targets = {}};
+  envelope.ret = transaction_.ret;
+  envelope.envelope_id = transaction_.envelope_id;
+  envelope.smtputf8 = transaction_.smtputf8;
   // Recipients of one LMTP transaction are deliveries of their own.
   if (context_.policy.lmtp) envelope.id.append(".").append(std::to_string(first));
   envelope.targets.assign(transaction_.targets.begin() + first, transaction_.targets.begin() + last);
@@ -165,14 +203,24 @@ net::asio::awaitable<std::vector<Reply>> Session::deliver_each(const std::string
 void Session::finish(const std::vector<Reply>& replies, std::uint64_t size, std::chrono::steady_clock::time_point began) {
   const auto took = context_.platform.clock.steady_now() - began;
   std::size_t delivered = 0;
-  for (const auto& answer : replies) {
-    if (answer.positive()) ++delivered;
+  for (std::size_t i = 0; i < replies.size(); ++i) {
+    const auto& answer = replies[i];
+    if (answer.positive()) {
+      ++delivered;
+    } else {
+      TraceEvent event{.id = transaction_.id, .kind = TraceKind::refused, .from = transaction_.sender};
+      if (context_.policy.lmtp) event.to.push_back(transaction_.recipients[i].address);
+      event.host = client_name();
+      event.reply = reply_text(answer);
+      context_.platform.trace.add(std::move(event));
+    }
     reply(answer);
   }
   if (!context_.policy.lmtp && delivered != 0) delivered = transaction_.recipients.size();
   context_.metrics.delivery.observe(took);
   if (delivered != 0) {
     ++accepted_;
+    transaction_.counted = false;  // what it took of the sender's limits stays taken
     context_.metrics.messages.add();
     context_.metrics.octets.add(size);
     context_.metrics.recipients.add(delivered);

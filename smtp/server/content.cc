@@ -44,6 +44,12 @@ Session::Done Session::end_content(std::optional<Reply> verdict) {
   } else {
     log_.event(log::Level::info, "rejected", {{"id", transaction_.id}, {"from", transaction_.sender}, {"recipients", transaction_.recipients.size()},
                                               {"size", received_}, {"code", verdict->code}, {"status", verdict->enhanced}, {"text", verdict->text}});
+    TraceEvent event{.id = transaction_.id, .kind = TraceKind::refused, .from = transaction_.sender};
+    for (const auto& recipient : transaction_.recipients) event.to.push_back(recipient.address);
+    event.host = client_name();
+    event.reply = reply_text(*verdict);
+    event.size = received_;
+    context_.platform.trace.add(std::move(event));
     const auto replies = context_.policy.lmtp ? transaction_.recipients.size() : 1;
     for (std::size_t i = 0; i < replies; ++i) reply(*verdict);
   }

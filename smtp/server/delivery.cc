@@ -28,11 +28,19 @@ storage::AccountRef deferred_account(storage::ShardNumber shard) {
 
 std::string bounce_once(std::string_view id, std::size_t index) { return std::string(id) + "-b" + std::to_string(index); }
 
-Delivery::Impl::Impl(storage::Store& mail, directory::Directory& names, DeliveryOptions chosen, const Clock& time)
+bool may_pass(const Error& error) noexcept { return error.fault != Fault::refused || error.code == "OVERQUOTA"; }
+
+std::string place_text(storage::AccountRef account, const storage::AppendResult& result) {
+  return "shard " + std::to_string(account.shard) + " account " + std::to_string(static_cast<std::uint64_t>(account.account)) + " mailbox " +
+         std::to_string(static_cast<std::uint32_t>(result.mailbox)) + " uid " + std::to_string(result.uids.empty() ? 0 : result.uids.front());
+}
+
+Delivery::Impl::Impl(storage::Store& mail, directory::Directory& names, DeliveryOptions chosen, const Clock& time, DeliveryParts others)
     : store(mail),
       directory(names),
       options(std::move(chosen)),
       clock(time),
+      parts(others),
       open_intents(metrics::gauge("relais_smtp_open_intents", "messages for several accounts that are not settled everywhere")),
       unlisted(metrics::gauge("relais_smtp_unlisted_shards",
                               "shards whose left-over mail is not known yet; mail for several accounts waits for one")),
@@ -80,7 +88,16 @@ net::Task<void> Delivery::Impl::deliver(std::shared_ptr<Impl> self, Envelope env
   auto copies = just(self->copy_for(envelope.sender, target.recipient, envelope.trace, std::move(message)));
   auto done = co_await self->store.append(target.account, "INBOX", std::move(copies), true, {});
   if (!done) co_return fail(std::move(done).error());
+  self->trace_delivered(envelope.id, target.recipient, target.account, *done);
   co_return Result<void>{};
+}
+
+void Delivery::Impl::trace_delivered(std::string_view id, std::string_view recipient, storage::AccountRef account, const storage::AppendResult& result) {
+  TraceEvent event{.id = std::string(id), .kind = TraceKind::delivered};
+  event.to.emplace_back(recipient);
+  event.host = place_text(account, result);
+  event.detail = "INBOX";
+  parts.trace.add(std::move(event));
 }
 
 net::Task<void> Delivery::Impl::deliver_to_many(Envelope envelope, storage::PreparedPtr message) {
@@ -88,8 +105,11 @@ net::Task<void> Delivery::Impl::deliver_to_many(Envelope envelope, storage::Prep
   RELAIS_CO_TRY(const auto shard, choose_shard(envelope.targets));
   Intent intent{envelope.id, envelope.sender, clock.seconds(), envelope.trace, {}};
   for (const auto& target : envelope.targets) {
-    intent.targets.push_back({static_cast<std::uint64_t>(target.account.account), target.login, target.recipient});
+    intent.targets.push_back({static_cast<std::uint64_t>(target.account.account), target.login, target.recipient, target.notify, target.original});
   }
+  intent.ret = envelope.ret;
+  intent.envelope_id = envelope.envelope_id;
+  intent.smtputf8 = envelope.smtputf8;
   storage::AppendMessage note;
   note.message = message;
   note.trace_header = encode_intent(intent);
@@ -116,6 +136,7 @@ net::Task<void> Delivery::Impl::deliver_to_many(Envelope envelope, storage::Prep
     const auto done = co_await store.append(target.account, "INBOX", std::move(copies), true, envelope.id);
     if (done) {
       entry.states[i] = TargetState::delivered;
+      trace_delivered(envelope.id, target.recipient, target.account, *done);
     } else {
       log::event(log::Level::warning, "delivery deferred",
                  {{"id", envelope.id},
@@ -158,8 +179,8 @@ void Delivery::Impl::note_mailbox(storage::ShardNumber shard, storage::MailboxId
   shards[shard].mailbox = mailbox;
 }
 
-Delivery::Delivery(storage::Store& store, directory::Directory& directory, DeliveryOptions options, const Clock& clock)
-    : impl_(std::make_shared<Impl>(store, directory, std::move(options), clock)) {}
+Delivery::Delivery(storage::Store& store, directory::Directory& directory, DeliveryOptions options, const Clock& clock, DeliveryParts parts)
+    : impl_(std::make_shared<Impl>(store, directory, std::move(options), clock, parts)) {}
 Delivery::~Delivery() = default;
 
 net::Task<storage::PreparedPtr> Delivery::prepare(std::string_view octets) { return impl_->store.prepare(octets); }

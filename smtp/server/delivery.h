@@ -5,7 +5,9 @@
 #include "directory/directory.h"
 #include "net/loop.h"
 #include "net/task.h"
+#include "smtp/queue/transport.h"
 #include "smtp/server/intent.h"
+#include "smtp/trace/log.h"
 #include "storage/store.h"
 
 #include <chrono>
@@ -22,6 +24,8 @@ struct Target {
   storage::AccountRef account;
   std::string login;       ///< the account's own address
   std::string recipient;   ///< as given in RCPT
+  Notify notify{};         ///< whether a bounce is wanted
+  OriginalRecipient original{};
 };
 
 struct Envelope {
@@ -29,6 +33,18 @@ struct Envelope {
   std::string sender;      ///< reverse-path without brackets; empty: null
   std::string trace;       ///< complete header fields in front of the message, below Return-Path and Delivered-To
   std::vector<Target> targets;  ///< no account twice
+  Ret ret = Ret::unset;    ///< of DSN, for bounces
+  std::string envelope_id{};
+  bool smtputf8 = false;
+};
+
+class Intake;
+
+/// Where mail goes that the agent cannot finish itself. All of it outlives the agent.
+struct DeliveryParts {
+  Intake* intake = nullptr;          ///< the queue: bounces to senders elsewhere, copies for accounts that have moved meanwhile; null: there is none
+  queue::Router* router = nullptr;   ///< where those go; given with `intake`
+  TraceLog& trace = no_trace();
 };
 
 struct DeliveryOptions {
@@ -51,14 +67,15 @@ struct DeliveryOptions {
 ///   4. the delivery ids are forgotten    killed within: recover() sees \Deleted and forgets them again, appending nothing
 ///   5. the intent is expunged
 /// 3 to 5 happen later, for many messages at once. What fails in 2 is tried again with growing pauses; what fails for good, or for too long, is
-/// bounced to a local sender (a bounce has an id of its own, so there is one per recipient). Where nobody can be told (null sender, or
-/// a sender elsewhere while there is no outbound queue), the message stays in the reserved account's mailbox "held", and an error is logged.
+/// bounced: into the mailbox of a local sender (a bounce has an id of its own, so there is one per recipient), to others through the queue. Where
+/// nobody can be told (null sender), the message stays in the reserved account's mailbox "held", and an error is logged. An account that has been
+/// moved away meanwhile gets its copy through the queue.
 ///
 /// Threads: any may call deliver(); work() and recover() run on one at a time. The store and the directory must outlive it, and it must outlive
 /// the loops that run its coroutines.
 class Delivery {
  public:
-  Delivery(storage::Store& store, directory::Directory& directory, DeliveryOptions options, const Clock& clock = system_clock());
+  Delivery(storage::Store& store, directory::Directory& directory, DeliveryOptions options, const Clock& clock = system_clock(), DeliveryParts parts = {});
   ~Delivery();
   Delivery(const Delivery&) = delete;
   Delivery& operator=(const Delivery&) = delete;

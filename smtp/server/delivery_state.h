@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/metrics.h"
+#include "message/delivery_status.h"
 #include "smtp/server/delivery.h"
 
 #include <mutex>
@@ -39,7 +40,7 @@ struct Finished {
 };
 
 struct Delivery::Impl {
-  Impl(storage::Store& mail, directory::Directory& names, DeliveryOptions chosen, const Clock& time);
+  Impl(storage::Store& mail, directory::Directory& names, DeliveryOptions chosen, const Clock& time, DeliveryParts others);
 
   // ---- for sessions, any thread
   static net::Task<void> deliver(std::shared_ptr<Impl> self, Envelope envelope, storage::PreparedPtr message);
@@ -58,8 +59,12 @@ struct Delivery::Impl {
   net::asio::awaitable<void> resume(Unfinished entry);
   net::asio::awaitable<void> settle(Unfinished& entry, const StoredIntent& stored, std::string_view content);
   net::Task<void> try_target(const StoredIntent& stored, std::size_t index, storage::PreparedPtr message);
-  /// Tells the sender. @return false where there is nobody to tell; Fault::temporary where it has to wait
+  /// Gives the copy of an account that lies elsewhere by now to the queue.
+  net::Task<void> hand_over(const StoredIntent& stored, std::size_t index, const directory::Account& account, storage::PreparedPtr message);
+  /// Tells the sender, if it wants to hear. @return false where there is nobody to tell; Fault::temporary where it has to wait
   net::Task<bool> bounce(const StoredIntent& stored, std::size_t index, std::string_view content, const Error& why);
+  net::Task<void> bounce_locally(const StoredIntent& stored, std::size_t index, const std::string& text, const std::vector<storage::AccountRef>& accounts);
+  net::Task<void> bounce_by_queue(const StoredIntent& stored, std::size_t index, const message::BuiltReport& report, std::string destination);
   net::Task<std::vector<storage::AccountRef>> sender_accounts(const std::string& sender);
   net::Task<std::vector<std::pair<storage::AccountRef, std::string>>> ids_to_forget(const StoredIntent& stored,
                                                                                     const std::vector<TargetState>& states);
@@ -67,6 +72,8 @@ struct Delivery::Impl {
   net::asio::awaitable<void> clear(std::vector<Finished> entries);
   net::asio::awaitable<void> clear_shard(storage::ShardNumber shard, std::vector<Finished> entries);
   net::Task<void> hold(storage::ShardNumber shard, storage::MailboxId mailbox, storage::Uid uid);
+
+  void trace_delivered(std::string_view id, std::string_view recipient, storage::AccountRef account, const storage::AppendResult& result);
 
   void add(Unfinished entry);
   void add(Finished entry);
@@ -79,6 +86,7 @@ struct Delivery::Impl {
   directory::Directory& directory;
   const DeliveryOptions options;
   const Clock& clock;
+  const DeliveryParts parts;
   metrics::Gauge& open_intents;
   metrics::Gauge& unlisted;
   metrics::Counter& retries;
@@ -96,6 +104,12 @@ struct Delivery::Impl {
   std::size_t in_hand = 0;  ///< intents that work() has taken out of the lists
   std::chrono::steady_clock::time_point next_sweep{};
 };
+
+/// Refusals that time may heal: an account that is over its quota now.
+bool may_pass(const Error& error) noexcept;
+
+/// Where a message lies, as traces tell it: "shard 1 account 12 mailbox 3 uid 17".
+std::string place_text(storage::AccountRef account, const storage::AppendResult& result);
 
 /// Delivery id of the bounce about one target.
 std::string bounce_once(std::string_view id, std::size_t index);

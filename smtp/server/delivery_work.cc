@@ -1,7 +1,6 @@
 // The delivery agent in the background: what was left behind, retries, bounces, and clearing what is finished.
+#include "base/ascii.h"
 #include "base/log.h"
-#include "message/header.h"
-#include "smtp/server/bounce.h"
 #include "smtp/server/delivery_state.h"
 #include "smtp/server/gather.h"
 
@@ -21,9 +20,6 @@ constexpr unsigned kMaxClearAttempts = 20;  // then the intent stays until the n
 bool is_missing(const Error& error) {
   return error.fault == Fault::refused && (error.code == "NONEXISTENT" || error.code == "EXPUNGEISSUED");
 }
-
-// Refusals that time may heal: an account that is over its quota now.
-bool may_pass(const Error& error) { return error.fault != Fault::refused || error.code == "OVERQUOTA"; }
 
 }  // namespace
 
@@ -198,61 +194,14 @@ net::Task<void> Delivery::Impl::try_target(const StoredIntent& stored, std::size
   const auto& target = stored.intent.targets[index];
   RELAIS_CO_TRY(const auto account, co_await directory.find(target.login));
   if (!account || account->number != target.account) co_return fail(Fault::refused, "the mailbox does not exist any more", "5.1.1");
-  if (account->placement.kind != directory::Placement::Kind::shard) co_return fail(Fault::temporary, "the account is being moved");
+  if (account->placement.kind != directory::Placement::Kind::shard) co_return co_await hand_over(stored, index, *account, std::move(message));
   const storage::AccountRef ref{storage::AccountId{account->number}, account->placement.shard};
   std::vector<storage::AppendMessage> copies;
   copies.push_back(copy_for(stored.intent.sender, target.recipient, stored.intent.trace, std::move(message)));
   auto done = co_await store.append(ref, "INBOX", std::move(copies), true, stored.intent.id);
   if (!done) co_return fail(std::move(done).error());
+  trace_delivered(stored.intent.id, target.recipient, ref, *done);
   co_return Result<void>{};
-}
-
-net::Task<std::vector<storage::AccountRef>> Delivery::Impl::sender_accounts(const std::string& sender) {
-  std::vector<storage::AccountRef> refs;
-  if (sender.empty()) co_return refs;
-  RELAIS_CO_TRY(const auto who, co_await directory.resolve(sender));
-  if (who.kind != directory::Recipient::Kind::accounts) co_return refs;
-  for (const auto& account : who.accounts) {
-    if (account.placement.kind != directory::Placement::Kind::shard)
-      co_return fail(Fault::temporary, "the sender's account is being moved");
-    refs.push_back({storage::AccountId{account.number}, account.placement.shard});
-  }
-  co_return refs;
-}
-
-net::Task<bool> Delivery::Impl::bounce(const StoredIntent& stored, std::size_t index, std::string_view content, const Error& why) {
-  const auto& intent = stored.intent;
-  const auto& target = intent.targets[index];
-  const auto stranded = [&](std::string_view reason) {
-    log::event(log::Level::error, "mail undeliverable and nobody to tell",
-               {{"id", intent.id}, {"from", intent.sender}, {"to", target.recipient}, {"why", why.text}, {"reason", reason}});
-    return false;
-  };
-  RELAIS_CO_TRY(const auto accounts, co_await sender_accounts(intent.sender));
-  if (accounts.empty()) co_return stranded(intent.sender.empty() ? "null sender" : "the sender is not ours");
-  const auto original = content.substr(stored.message_offset);
-  const std::string_view status = why.code == "OVERQUOTA" ? "5.2.2" : why.code == "5.1.1" ? "5.1.1" : may_pass(why) ? "5.4.7" : "5.3.0";
-  const auto text = build_bounce({.hostname = options.hostname,
-                                  .id = intent.id,
-                                  .sender = intent.sender,
-                                  .recipient = target.recipient,
-                                  .status = status,
-                                  .reason = why.text,
-                                  .arrived = intent.accepted,
-                                  .now = clock.seconds(),
-                                  .header = original.substr(0, message::header_end(original))});
-  RELAIS_CO_TRY(const auto prepared, co_await store.prepare(text));
-  for (const auto& account : accounts) {
-    std::vector<storage::AppendMessage> copies;
-    copies.push_back(copy_for({}, intent.sender, {}, prepared));
-    const auto done = co_await store.append(account, "INBOX", std::move(copies), true, bounce_once(intent.id, index));
-    if (!done && done.error().fault == Fault::refused) co_return stranded(done.error().text);
-    if (!done) co_return fail(done.error());
-  }
-  bounces.add();
-  log::event(log::Level::info, "bounced",
-             {{"id", intent.id}, {"from", intent.sender}, {"to", target.recipient}, {"status", status}, {"reason", why.text}});
-  co_return true;
 }
 
 // Also of bounces that an earlier process may have sent: an id that was never used is forgotten for nothing.

@@ -1,6 +1,8 @@
 // HELO, EHLO, LHLO.
 #include "smtp/proto/hello.h"
 
+#include "smtp/proto/schedule.h"
+
 #include "smtp/server/session.h"
 
 namespace relais::smtp {
@@ -20,12 +22,21 @@ void Session::hello(std::string_view rest, bool extended) {
   if (context_.policy.auth && !account_) {
     mechanisms = directory::sasl_mechanisms(context_.platform.directory, encrypted(), options.allow_plaintext_auth);
   }
+  const auto extensions = mail_extensions();
+  const auto max_hold = extensions.future_release ? static_cast<std::uint32_t>(options.max_hold.count()) : 0;
+  const auto hold_until = max_hold != 0 ? format_date_time(context_.platform.clock.seconds() + max_hold) : std::string();
   append_offer(connection_->out(), {.hostname = options.hostname,
                                     .max_size = options.max_message_octets,
                                     .starttls = context_.tls != nullptr && !encrypted(),
                                     .auth_mechanisms = mechanisms,
                                     .max_messages = options.max_messages,
-                                    .max_recipients = options.max_recipients});
+                                    .max_recipients = options.max_recipients,
+                                    .dsn = extensions.dsn,
+                                    .max_hold = max_hold,
+                                    .max_hold_until = hold_until,
+                                    .deliver_by = extensions.deliver_by,
+                                    .mt_priority = extensions.priority,
+                                    .require_tls = extensions.require_tls});
 }
 
 Session::Done Session::helo(std::string_view rest) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/result.h"
+#include "smtp/proto/dsn.h"
 
 #include <cstdint>
 #include <optional>
@@ -16,6 +17,8 @@ struct IntentTarget {
   std::uint64_t account = 0;   ///< number in the directory
   std::string login;           ///< the account's address, to look up its placement again
   std::string recipient;       ///< as given in RCPT, for Delivered-To and for a bounce
+  Notify notify{};             ///< whether the sender wants a bounce
+  OriginalRecipient original{};
   friend bool operator==(const IntentTarget&, const IntentTarget&) = default;
 };
 
@@ -26,6 +29,9 @@ struct Intent {
   std::int64_t accepted = 0;   ///< seconds since epoch
   std::string trace;           ///< complete header fields, the same for all targets (Received, …)
   std::vector<IntentTarget> targets;
+  Ret ret = Ret::unset;        ///< what a bounce brings back
+  std::string envelope_id{};   ///< ENVID, decoded
+  bool smtputf8 = false;
   friend bool operator==(const Intent&, const Intent&) = default;
 };
 

@@ -8,11 +8,14 @@
 #include "net/throttle.h"
 #include "net/tls.h"
 #include "smtp/server/delivery.h"
+#include "smtp/server/outgoing.h"
+#include "smtp/trace/log.h"
 
 #include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace relais::smtp {
 
@@ -42,14 +45,18 @@ struct Options {
   std::string postmaster;              ///< who gets mail for <Postmaster>; empty: the directory decides
   std::uint64_t max_message_octets = 50ULL * 1024 * 1024;
   std::uint64_t max_discarded_octets = 256ULL * 1024 * 1024;  ///< of content above the limit that is read, to give a proper reply
-  std::uint32_t max_recipients = 1'000;                       ///< RFC 5321 §4.5.3.1.8: at least 100
-  std::uint32_t max_messages = 100'000;                       ///< per session; announced as MAILMAX; 0: no limit
-  std::uint32_t max_received = 100;                           ///< Received fields that mean a loop (RFC 5321 §6.3: at least 100)
-  std::uint32_t max_errors = 20;                              ///< bad commands before 421
-  std::uint32_t max_unknown_recipients = 100;                 ///< per session, before 421
-  std::uint32_t max_auth_failures = 3;                        ///< per session, before 421
-  std::string spool_directory = "/tmp";  ///< where large messages are kept while they arrive; best on the storage's file system
-  bool allow_plaintext_auth = false;     ///< AUTH PLAIN and LOGIN without TLS
+  std::uint32_t max_recipients = 1'000;                ///< RFC 5321 §4.5.3.1.8: at least 100
+  std::uint32_t max_messages = 100'000;                ///< per session; announced as MAILMAX; 0: no limit
+  std::uint32_t max_received = 100;                    ///< Received fields that mean a loop (RFC 5321 §6.3: at least 100)
+  std::uint32_t max_errors = 20;                       ///< bad commands before 421
+  std::uint32_t max_unknown_recipients = 100;          ///< per session, before 421
+  std::uint32_t max_auth_failures = 3;                 ///< per session, before 421
+  std::string spool_directory = "/tmp";                ///< where large messages are kept while they arrive; best on the storage's file system
+  bool allow_plaintext_auth = false;                   ///< AUTH PLAIN and LOGIN without TLS
+  std::vector<std::string> relay_from;                 ///< networks ("192.0.2.0/24", "2001:db8::/32", one address) whose clients may send everywhere without login
+  std::chrono::seconds max_hold{0};                    ///< FUTURERELEASE, for submission (RFC 4865); 0: not offered
+  int max_priority = 0;                                ///< the highest MT-PRIORITY that an account may ask for (RFC 6710)
+  std::chrono::milliseconds domain_check{3'000};       ///< how long RCPT waits for the DNS to say whether a domain takes mail
   Timeouts timeouts{};
 };
 
@@ -61,6 +68,8 @@ struct Platform {
   antispam::RateLimits& limits;
   net::Throttle& throttle;
   const Clock& clock = system_clock();
+  TraceLog& trace = no_trace();
+  const Outgoing* outgoing = nullptr;  ///< null: mail for others is refused
 };
 
 /// Makes what a Listener needs. Implicit TLS (465) is the listener's: give it the context there and null here.

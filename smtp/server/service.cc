@@ -17,6 +17,14 @@ metrics::Counter& logins(std::string_view service, std::string_view result) {
   return metrics::counter("relais_smtp_auth_total", "AUTH exchanges that came to an end", {{"service", service}, {"result", result}});
 }
 
+std::vector<net::Network> networks_of(const std::vector<std::string>& texts) {
+  std::vector<net::Network> networks;
+  for (const auto& text : texts) {
+    if (auto network = net::parse_network(text)) networks.push_back(*network);
+  }
+  return networks;
+}
+
 net::asio::awaitable<void> run_session(std::shared_ptr<ServiceContext> context, std::unique_ptr<net::Connection> connection) {
   Session session(*context, std::move(connection));
   co_await session.run();
@@ -55,7 +63,13 @@ ServiceMetrics::ServiceMetrics(std::string_view service)
       delivery(metrics::histogram("relais_smtp_delivery_seconds", "from the end of the content to the reply", {{"service", service}})) {}
 
 ServiceContext::ServiceContext(Options chosen, Platform what, std::shared_ptr<const net::TlsContext> tls_context)
-    : options(std::move(chosen)), platform(what), policy(policy_of(options.service)), tls(std::move(tls_context)), metrics(to_string(options.service)) {}
+    : options(std::move(chosen)),
+      platform(what),
+      policy(policy_of(options.service)),
+      tls(std::move(tls_context)),
+      relay_from(networks_of(options.relay_from)),
+      routing(platform.directory, platform.clock),
+      metrics(to_string(options.service)) {}
 
 net::SessionStarter make_service(Options options, Platform platform, std::shared_ptr<const net::TlsContext> tls) {
   auto context = std::make_shared<ServiceContext>(std::move(options), platform, std::move(tls));

@@ -2,10 +2,13 @@
 #pragma once
 
 #include "base/metrics.h"
+#include "net/address.h"
 #include "smtp/server/options.h"
+#include "smtp/server/routing.h"
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace relais::smtp {
 
@@ -40,6 +43,8 @@ struct ServiceContext {
   const Platform platform;
   const Policy policy;
   const std::shared_ptr<const net::TlsContext> tls;
+  const std::vector<net::Network> relay_from;  ///< of the options; what is no network is left out
+  Routing routing;
   ServiceMetrics metrics;
 };
 

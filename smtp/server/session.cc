@@ -54,7 +54,10 @@ Session::Session(ServiceContext& context, std::unique_ptr<net::Connection> conne
   context_.metrics.connections.add();
 }
 
-Session::~Session() { context_.metrics.sessions.add(-1); }
+Session::~Session() {
+  give_back_counts();
+  context_.metrics.sessions.add(-1);
+}
 
 net::asio::awaitable<void> Session::run() {
   log_.event(log::Level::info, "connect", {{"port", connection_->endpoints().local_port}, {"tls", encrypted()}});
@@ -195,6 +198,7 @@ void Session::close_with(std::string_view enhanced, std::string_view text) {
 }
 
 void Session::reset_transaction() {
+  give_back_counts();
   transaction_.clear();
   spool_.clear();
   chunk_refused_.reset();

@@ -9,6 +9,7 @@
 #include "smtp/proto/command.h"
 #include "smtp/proto/data.h"
 #include "smtp/proto/line.h"
+#include "smtp/proto/mail.h"
 #include "smtp/proto/reply.h"
 #include "smtp/server/service.h"
 #include "smtp/server/transaction.h"
@@ -17,6 +18,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace relais::smtp {
@@ -77,9 +79,18 @@ class Session {
   Done lhlo(std::string_view rest);
   void hello(std::string_view rest, bool extended);
   Done mail(std::string_view rest);
+  MailExtensions mail_extensions() const;
+  std::optional<Reply> set_schedule(const MailArgs& args);
+  std::optional<Reply> count_message();
+  std::optional<Reply> count_recipient(const std::string& address);
+  Reply over_limit(const antispam::SendingVerdict& verdict, const std::string& address);
+  void give_back_counts();
   Done rcpt(std::string_view rest);
-  net::Task<Reply> add_recipient(std::string address);
-  Result<void> check_account(const directory::Account& account) const;
+  void recipient_refused(const std::string& address, const Reply& answer);
+  net::Task<Reply> add_recipient(AcceptedRecipient recipient);
+  void keep_recipient(AcceptedRecipient recipient, std::vector<directory::Account> accounts, std::vector<OnwardTarget> onward);
+  net::Task<Reply> check_account(const directory::Account& account);
+  net::Task<Reply> check_onward(OnwardTarget& target, const std::string& given);
   Done data(std::string_view rest);
   Done bdat(std::string_view rest);
   Done skip_chunk(std::uint64_t octets);
@@ -104,12 +115,47 @@ class Session {
   Done end_content(std::optional<Reply> verdict);
 
   // ---- accept.cc: a whole message
+  /// A message that has come in, as it goes on from here.
+  struct Arrival {
+    std::string_view content;        ///< the client's octets in spool_, or `mended`
+    std::string mended;
+    std::string trace;               ///< our fields in front of it
+    std::string message_id;
+    std::string author_domain;       ///< of From, where the message was submitted
+    std::string repairs;             ///< what was mended in the header, for people
+    bool tls_optional = false;       ///< "TLS-Required: No"
+    std::chrono::steady_clock::time_point began;
+  };
   Done accept_message();
-  std::string trace_fields(bool add_date, bool add_message_id) const;
-  net::asio::awaitable<std::vector<Reply>> deliver_each(const std::string& trace, const std::vector<bool>& looping,
-                                                        storage::PreparedPtr message);
+  std::string trace_fields() const;
+  std::string client_name() const;
+  void trace_received(const Arrival& arrival);
+  void trace_policy(std::string detail);
+  net::asio::awaitable<std::vector<Reply>> deliver_each(const std::string& trace, const std::vector<bool>& looping, storage::PreparedPtr message);
   net::asio::awaitable<Reply> deliver_to(std::uint32_t first, std::uint32_t last, const std::string& trace, storage::PreparedPtr message);
   void finish(const std::vector<Reply>& replies, std::uint64_t size, std::chrono::steady_clock::time_point began);
+
+  // ---- submission.cc: what an account sends
+  bool may_send_everywhere();
+  void note_author(Arrival& arrival) const;
+  net::asio::awaitable<std::optional<Reply>> mend(Arrival& arrival);
+  net::asio::awaitable<std::optional<Reply>> check_author(const std::string& address, std::string_view field);
+  net::Task<Reply> check_domain(const std::string& destination);
+
+  // ---- relay.cc: other hosts, while the client waits
+  Relay* relay_to(const std::string& destination);
+  net::Task<Reply> ask_relay(OnwardTarget& target);
+  bool relayed_in_session() const;
+  net::asio::awaitable<std::vector<Reply>> relay_message(Arrival& arrival, const std::vector<bool>& looping);
+
+  // ---- enqueue.cc: everything for the queue
+  net::asio::awaitable<std::vector<Reply>> enqueue(Arrival& arrival, const std::vector<bool>& without);
+  net::asio::awaitable<std::string> signatures(const Arrival& arrival);
+  net::asio::awaitable<std::string> forward_fields(const Arrival& arrival, const std::string& signatures, std::uint32_t recipient);
+  net::Task<storage::SharedChunks> encode(std::string_view content);
+  net::Task<std::vector<queue::NewMessage>> compose(Arrival& arrival, const std::vector<bool>& without);
+  net::Task<std::optional<queue::NewMessage>> expanded_notice(const Arrival& arrival, const std::vector<bool>& without);
+  void trace_onward(const Arrival& arrival, const std::vector<queue::NewMessage>& messages);
 
   // Constant after construction.
   ServiceContext& context_;
@@ -122,14 +168,16 @@ class Session {
   bool extended_ = false;  ///< EHLO or LHLO, not HELO
   std::string helo_;
   LineFramer lines_;
-  std::string line_;  ///< the command being executed; its memory is kept
-  Transaction transaction_;
+  std::string line_;              ///< the command being executed; its memory is kept
+  MailTransaction transaction_;
   std::optional<directory::Account> account_;  ///< logged in as
   std::uint32_t errors_ = 0;
   std::uint32_t unknown_recipients_ = 0;
   std::uint32_t auth_failures_ = 0;
-  std::uint32_t transactions_ = 0;  ///< MAIL commands accepted; numbers the trace ids
-  std::uint32_t accepted_ = 0;      ///< messages
+  std::uint32_t transactions_ = 0;   ///< MAIL commands accepted; numbers the trace ids
+  std::uint32_t accepted_ = 0;       ///< messages
+  std::optional<bool> trusted_;      ///< the client is in Options::relay_from; not looked at yet
+  std::vector<std::pair<std::string, std::unique_ptr<Relay>>> relays_;  ///< by destination
 
   // The content that is coming in.
   Spool spool_;

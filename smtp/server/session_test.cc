@@ -72,14 +72,14 @@ TEST(SmtpSession, SubmissionAddsDateAndMessageIdWhereMissing) {
   const auto mail = [](std::string_view content) {
     return "MAIL FROM:<alice@example.test>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\n" + std::string(content) + ".\r\n";
   };
-  net::Script wire{.to_server = "EHLO client.test\r\n" + std::string(kPlainAlice) + mail("Subject: x\r\n\r\n") +
-                                mail("date: y\r\nMESSAGE-id: <z>\r\n\r\n")};
+  net::Script wire{.to_server = "EHLO client.test\r\n" + std::string(kPlainAlice) + mail("From: alice@example.test\r\nSubject: x\r\n\r\n") +
+                                mail("From: alice@example.test\r\ndate: y\r\nMESSAGE-id: <z>\r\n\r\n")};
   net::play(wire, platform.service(options_of(Service::submission)));
   const auto got = platform.messages(alice);
   ASSERT_EQ(got.size(), 2U) << wire.from_server;
-  EXPECT_THAT(got[0], HasSubstr("Thu, 1 Jan 2026 00:00:00 +0000\r\nDate: Thu, 1 Jan 2026 00:00:00 +0000\r\nMessage-ID: <"));
+  EXPECT_THAT(got[0], HasSubstr("Thu, 1 Jan 2026 00:00:00 +0000\r\nMessage-ID: <"));
   EXPECT_THAT(got[0], HasSubstr(" with ESMTPA id "));
-  EXPECT_THAT(got[0], EndsWith("-1@mx.example.test>\r\nSubject: x\r\n\r\n"));
+  EXPECT_THAT(got[0], EndsWith("-1@mx.example.test>\r\nDate: Thu, 1 Jan 2026 00:00:00 +0000\r\nFrom: alice@example.test\r\nSubject: x\r\n\r\n"));
   EXPECT_THAT(got[1], Not(HasSubstr("Date: ")));
   EXPECT_THAT(got[1], Not(HasSubstr("Message-ID: ")));
 }

@@ -3,7 +3,9 @@
 
 #include "base/check.h"
 
+#include <algorithm>
 #include <limits>
+#include <regex>
 
 namespace relais::smtp::testing {
 namespace {
@@ -120,6 +122,71 @@ Result<void> FaultStore::writable(storage::ShardNumber shard) const {
   return inner_.writable(shard);
 }
 
+net::Task<void> FakeIntake::accept(std::vector<queue::NewMessage> accepted) {
+  if (failure) co_return fail(*failure);
+  for (auto& message : accepted) messages.push_back(std::move(message));
+  co_return Result<void>{};
+}
+
+Result<void> FakeIntake::writable() const {
+  if (failure) return fail(*failure);
+  return {};
+}
+
+std::vector<std::string> FakeIntake::recipients() const {
+  static const std::regex srs("SRS0=[^=]+=[^=]+=");
+  std::vector<std::string> out;
+  for (const auto& message : messages) {
+    const auto sender = std::regex_replace(message.sender.empty() ? "<>" : message.sender, srs, "SRS0=$$=$$=");
+    for (const auto& recipient : message.recipients) out.push_back(recipient.destination + " " + sender + " " + recipient.address);
+  }
+  std::ranges::sort(out);
+  return out;
+}
+
+std::string FakeIntake::content(std::size_t i) const {
+  std::string octets;
+  RELAIS_CHECK(messages.at(i).content->decode(0, messages[i].content->raw_size(), octets).has_value());
+  return octets;
+}
+
+namespace {
+
+class FakeRelay final : public Relay {
+ public:
+  FakeRelay(FakeRelays& relays, std::string destination) : relays_(relays), destination_(std::move(destination)) {}
+  net::asio::awaitable<RelayAnswer> check(std::string, std::string recipient, bool) override {
+    if (recipient.starts_with("ghost")) co_return answer(550, "5.1.1 who is that?");
+    if (recipient.starts_with("busy")) co_return answer(450, "4.2.1 not now");
+    if (recipient.starts_with("silent")) co_return RelayAnswer{.reply = std::nullopt, .host = "old [192.0.2.9]:25", .trouble = "no answer"};
+    co_return answer(250, "2.1.5 ok");
+  }
+  net::asio::awaitable<std::vector<RelayAnswer>> send(const RelayMessage& message) override {
+    std::vector<RelayAnswer> answers;
+    FakeRelays::Sent sent{destination_, message, {}};
+    for (const auto piece : message.content) sent.content += piece;
+    sent.message.content.clear();
+    for (const auto& recipient : message.recipients) {
+      if (recipient.address.starts_with("late")) answers.push_back(answer(554, "5.6.0 I do not like it"));
+      else if (recipient.address.starts_with("dead")) answers.push_back({.reply = std::nullopt, .host = "old [192.0.2.9]:25", .trouble = "connection lost"});
+      else answers.push_back(answer(250, "2.0.0 taken"));
+    }
+    relays_.sent.push_back(std::move(sent));
+    co_return answers;
+  }
+
+ private:
+  static RelayAnswer answer(std::uint16_t code, std::string text) {
+    return {.reply = Reply{code, {}, std::move(text)}, .host = "old [192.0.2.9]:25", .trouble = {}};
+  }
+  FakeRelays& relays_;
+  std::string destination_;
+};
+
+}  // namespace
+
+std::unique_ptr<Relay> FakeRelays::open(const std::string& destination, net::Loop&) { return std::make_unique<FakeRelay>(*this, destination); }
+
 TestPlatform::TestPlatform(DeliveryOptions delivery_options)
     : names(directory_options()), shards(two_engines(), &names.workers(), clock), options(std::move(delivery_options)) {
   options.hostname = "mx.example.test";
@@ -153,8 +220,29 @@ storage::PreparedPtr TestPlatform::prepared(std::string_view text) {
   return *message;
 }
 
+void TestPlatform::add_queue() {
+  with_outgoing = true;
+  restart();
+}
+
+std::vector<std::string> TestPlatform::traced() const {
+  std::vector<std::string> out;
+  for (const auto& event : trace.events()) {
+    std::string line(to_string(event.kind));
+    for (const auto& to : event.to) line += " " + to;
+    out.push_back(std::move(line));
+  }
+  return out;
+}
+
 void TestPlatform::restart() {
-  delivery = std::make_unique<Delivery>(store, *names, options, clock);
+  routing = std::make_unique<Routing>(*names, clock);
+  DeliveryParts parts{.intake = nullptr, .router = nullptr, .trace = trace};
+  if (with_outgoing) {
+    parts.intake = &intake;
+    parts.router = routing.get();
+  }
+  delivery = std::make_unique<Delivery>(store, *names, options, clock, parts);
   (void)run(delivery->recover());
 }
 

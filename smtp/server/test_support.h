@@ -4,6 +4,7 @@
 #include "directory/test_support.h"
 #include "net/memory_stream.h"
 #include "smtp/server/options.h"
+#include "smtp/server/routing.h"
 #include "storage/engine/memory_engine.h"
 #include "storage/model/sharded_store.h"
 
@@ -73,6 +74,33 @@ class FaultStore final : public storage::Store {
   std::function<std::optional<Error>(storage::AccountRef)> judge_;
 };
 
+/// What sessions and the delivery agent give to the queue, kept for a test to look at.
+class FakeIntake final : public Intake {
+ public:
+  net::Task<void> accept(std::vector<queue::NewMessage> messages) override;
+  Result<void> writable() const override;
+  /// "destination sender address" of each recipient, sorted; SRS hashes and days are "$".
+  std::vector<std::string> recipients() const;
+  /// The octets of a message.
+  std::string content(std::size_t i) const;
+
+  std::vector<queue::NewMessage> messages;
+  std::optional<Error> failure;  ///< of everything, until it is reset
+};
+
+/// Other hosts that answer by the recipient's local part: ghost… is refused at RCPT, busy… temporarily, late… at the end of the content, silent…
+/// gives no answer at RCPT, dead… none at the end of the content; all others are taken.
+class FakeRelays final : public Relays {
+ public:
+  std::unique_ptr<Relay> open(const std::string& destination, net::Loop& loop) override;
+  struct Sent {
+    std::string destination;
+    RelayMessage message;
+    std::string content;
+  };
+  std::vector<Sent> sent;
+};
+
 /// Two shards in memory, a directory with domain example.test, and what sessions need. One test's own.
 class TestPlatform {
  public:
@@ -92,10 +120,20 @@ class TestPlatform {
   void restart();
   /// Works until nothing is pending, advancing the clock; at most `rounds` times.
   void settle(int rounds = 100);
-  Platform platform() { return {*names, *delivery, store, limits, throttle, clock}; }
+  Platform platform() { return {*names, *delivery, store, limits, throttle, clock, trace, with_outgoing ? &outgoing : nullptr}; }
   net::SessionStarter service(Options chosen) { return make_service(std::move(chosen), platform(), nullptr); }
+  /// From now on there is a queue, for sessions and for the delivery agent.
+  void add_queue();
+  /// Kinds of the trace's events so far, with what they are about: "received", "refused bob@b.test".
+  std::vector<std::string> traced() const;
 
   ManualClock clock;
+  MemoryTraceLog trace;
+  FakeIntake intake;
+  FakeRelays relays;
+  antispam::SendingLimits sending{{}, clock};
+  Outgoing outgoing{.intake = intake, .relays = &relays, .signer = nullptr, .sending = &sending, .check = {}};
+  bool with_outgoing = false;
   directory::TestDirectory names;
   storage::ShardedStore shards;
   FaultStore store{shards};
@@ -103,6 +141,7 @@ class TestPlatform {
   std::unique_ptr<Delivery> delivery;
   antispam::RateLimits limits{{}, clock};
   net::Throttle throttle{clock};
+  std::unique_ptr<Routing> routing;
 };
 
 }  // namespace relais::smtp::testing

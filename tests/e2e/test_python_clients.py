@@ -94,7 +94,7 @@ def test_submission_needs_login_and_own_address(platform):
             client.sendmail("ada@example.test", ["bob@example.test"], MESSAGE)
         assert refused.value.smtp_code == 530
     with platform.submission("ada@example.test") as client:
-        client.sendmail("ada@example.test", ["bob@example.test"], MESSAGE)
+        client.sendmail("ada@example.test", ["bob@example.test"], MESSAGE.replace(b"eve@remote.example", b"ada@example.test", 1))
         with pytest.raises(smtplib.SMTPException):
             client.sendmail("bob@example.test", ["bob@example.test"], MESSAGE)
         client.rset()

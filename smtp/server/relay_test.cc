@@ -1,0 +1,212 @@
+// Queued messages and session relays against a host that plays a script; routes' rules.
+#include "smtp/server/rerouting_lane.h"
+
+#include "net/fake_resolver.h"
+#include "smtp/client/test_support.h"
+#include "smtp/outbound/route_rules.h"
+#include "smtp/queue/attempt.h"
+#include "smtp/server/session_relays.h"
+#include "smtp/server/test_support.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace relais::smtp {
+namespace {
+
+using testing::ScriptedHost;
+using testing::TestPlatform;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+constexpr const char* kHello = "S: 220 mx.test ESMTP\nC: EHLO us.test\nS: 250-mx.test\nS: 250 PIPELINING\n";
+
+class FixedContent final : public queue::Content {
+ public:
+  explicit FixedContent(std::string octets) : octets_(std::move(octets)) {}
+  std::uint64_t size() const noexcept override { return octets_.size(); }
+  net::Task<void> read(std::uint64_t offset, std::uint64_t length, std::string& into) override {
+    into.append(octets_, static_cast<std::size_t>(offset), static_cast<std::size_t>(length));
+    co_return Result<void>{};
+  }
+
+ private:
+  std::string octets_;
+};
+
+/// A platform beside a scripted host, to which "elsewhere.test" is routed and which is the legacy platform "old".
+class ReroutingLaneTest : public ::testing::Test {
+ protected:
+  void host(std::vector<std::string> scripts) {
+    far = std::make_unique<ScriptedHost>(std::move(scripts));
+    const auto target = "smtp://127.0.0.1:" + std::to_string(far->port());
+    const auto route = directory::parse_route("elsewhere.test", target, "", "none");
+    ASSERT_TRUE(route && platform.run(platform.names->set_route(*route)));
+    legacy.set({{"old", *route}});
+    rules.set({*route});
+    destination = "smtp:127.0.0.1:" + std::to_string(far->port());
+    OutboundOptions options;
+    options.rule = [this](const Destination& to) { return rules.rule(to); };
+    outbound = std::make_unique<Outbound>(dns, std::move(options));
+    dialer = std::make_shared<const Dialer>(Dialer{.outbound = *outbound, .legacy = legacy, .hostname = "us.test"});
+    platform.add_queue();
+  }
+  queue::Dispatch dispatch(const std::vector<std::string>& addresses) {
+    queue::Dispatch out;
+    out.trace_id = "t-1";
+    out.sender = "a@b.test";
+    for (const auto& address : addresses) out.recipients.push_back({.number = 0, .address = address, .given = {}, .original = {}, .notify = {}, .turns = 0});
+    out.content = std::make_shared<FixedContent>("Subject: x\r\n\r\n.body\r\n");
+    return out;
+  }
+  /// Sends the dispatches one after the other on one lane and closes it.
+  std::vector<queue::Outcome> send(std::vector<queue::Dispatch> what, const std::string& to) {
+    auto& loop = platform.names.loops().at(0);
+    auto all = [&]() -> net::asio::awaitable<std::vector<queue::Outcome>> {
+      queue::RemoteTransport remote(dialer, platform.clock);
+      ReroutingLane lane(remote.lane(to, loop), *platform.routing, to);
+      std::vector<queue::Outcome> out;
+      for (const auto& one : what) out.push_back(co_await lane.send(one));
+      co_await lane.close();
+      co_return out;
+    };
+    return net::run_on(loop, all());
+  }
+
+  TestPlatform platform;
+  net::FakeResolver dns;
+  LegacyPlatforms legacy;
+  RouteRules rules{legacy};
+  std::unique_ptr<ScriptedHost> far;
+  std::string destination;
+  std::unique_ptr<Outbound> outbound;
+  std::shared_ptr<const Dialer> dialer;
+};
+
+TEST_F(ReroutingLaneTest, KeepsTheConnectionAndTellsRecipientsApart) {
+  host({std::string(kHello) +
+        "C: MAIL FROM:<a@b.test>\nC: RCPT TO:<x@elsewhere.test>\nC: RCPT TO:<y@elsewhere.test>\nC: DATA\n"
+        "S: 250 2.1.0 ok\nS: 250 2.1.5 ok\nS: 550 5.1.1 nobody\nS: 354 go\nDATA\nS: 250 2.0.0 kept\n"
+        "C: MAIL FROM:<a@b.test>\nC: RCPT TO:<z@elsewhere.test>\nC: DATA\nS: 250 2.1.0 ok\nS: 450 4.2.0 greylisted\nS: 554 5.5.1 none\n"
+        "C: *\nS: 250 ok\nC: QUIT\nS: 221 bye\n"});
+  const auto done = send({dispatch({"x@elsewhere.test", "y@elsewhere.test"}), dispatch({"z@elsewhere.test"})}, destination);
+  ASSERT_EQ(done.size(), 2U);
+  EXPECT_EQ(done[0].recipients[0].disposition, queue::Disposition::relayed_without_dsn);
+  EXPECT_THAT(done[0].recipients[0].host, HasSubstr("[127.0.0.1]:"));
+  EXPECT_EQ(done[0].recipients[1].disposition, queue::Disposition::permanent);
+  EXPECT_EQ(done[0].recipients[1].text, "550 5.1.1 nobody");
+  EXPECT_TRUE(done[0].recipients[1].remote);
+  EXPECT_TRUE(done[0].open);
+  EXPECT_EQ(done[1].recipients[0].disposition, queue::Disposition::temporary);
+  EXPECT_EQ(done[1].recipients[0].status, "4.2.0");
+  EXPECT_EQ(done[1].health, queue::Health::good) << "greylisting is no trouble of the host's";
+  EXPECT_EQ(far->connections(), 1U);
+  EXPECT_THAT(far->contents(), ElementsAre("Subject: x\r\n\r\n..body\r\n.\r\n"));
+}
+
+TEST_F(ReroutingLaneTest, AHostThatDoesNotLetUsInIsUnreachable) {
+  host({"S: 421 4.3.2 too busy\nCLOSE\n"});
+  const auto done = send({dispatch({"x@elsewhere.test"})}, destination);
+  EXPECT_EQ(done[0].recipients[0].disposition, queue::Disposition::temporary);
+  EXPECT_EQ(done[0].health, queue::Health::unreachable);
+  EXPECT_THAT(done[0].trouble, HasSubstr("421 4.3.2 too busy"));
+  EXPECT_FALSE(done[0].open);
+}
+
+TEST_F(ReroutingLaneTest, AConnectionLostInTheMiddleIsTrouble) {
+  host({std::string(kHello) + "C: MAIL FROM:*\nCLOSE\n"});
+  const auto done = send({dispatch({"x@elsewhere.test"})}, destination);
+  EXPECT_EQ(done[0].recipients[0].disposition, queue::Disposition::temporary);
+  EXPECT_EQ(done[0].health, queue::Health::busy);
+  EXPECT_FALSE(done[0].open);
+}
+
+TEST_F(ReroutingLaneTest, WhatHasAnotherWayNowIsSentThere) {
+  host({std::string(kHello) + "C: QUIT\nS: 221 bye\n"});
+  ASSERT_TRUE(platform.run(platform.names->remove_route("elsewhere.test")));
+  platform.add("ada@example.test");
+  const auto done = send({dispatch({"x@elsewhere.test", "ada@example.test", "nobody@example.test"})}, destination);
+  ASSERT_EQ(done[0].recipients[0].disposition, queue::Disposition::elsewhere);
+  EXPECT_EQ(done[0].recipients[0].moves.front().destination, "mx:elsewhere.test");
+  ASSERT_EQ(done[0].recipients[1].disposition, queue::Disposition::elsewhere);
+  EXPECT_EQ(done[0].recipients[1].moves.front().destination, "local");
+  EXPECT_EQ(done[0].recipients[2].disposition, queue::Disposition::permanent);
+  EXPECT_EQ(far->connections(), 0U);
+}
+
+TEST_F(ReroutingLaneTest, ADomainThatIsNotThereFailsForGood) {
+  host({"CLOSE\n"});
+  const auto done = send({dispatch({"x@nowhere.test"})}, "mx:nowhere.test");
+  EXPECT_EQ(done[0].recipients[0].disposition, queue::Disposition::permanent);
+  EXPECT_THAT(done[0].recipients[0].status, StartsWith("5."));
+  EXPECT_EQ(done[0].health, queue::Health::good);
+}
+
+// ---- relays of sessions
+
+class SessionRelaysTest : public ReroutingLaneTest {
+ protected:
+  RelayAnswer ask(SessionRelays& relays, const std::string& recipient) {
+    auto& loop = platform.names.loops().at(0);
+    auto all = [&]() -> net::asio::awaitable<RelayAnswer> {
+      const auto relay = relays.open("legacy:old", loop);
+      if (!relay) co_return RelayAnswer{.reply = std::nullopt, .host = {}, .trouble = "paused"};
+      co_return co_await relay->check("a@b.test", recipient, false);
+    };
+    return net::run_on(loop, all());
+  }
+};
+
+TEST_F(SessionRelaysTest, ARefusalIsPassedOn) {
+  host({std::string(kHello) + "C: MAIL FROM:<a@b.test>\nC: RCPT TO:<x@example.test>\nC: RSET\nS: 250 ok\nS: 550 5.1.1 who is that?\nS: 250 ok\n"});
+  SessionRelays relays(*dialer);
+  const auto answer = ask(relays, "x@example.test");
+  ASSERT_TRUE(answer.reply);
+  EXPECT_EQ(answer.reply->code, 550);
+  EXPECT_EQ(answer.reply->text, "5.1.1 who is that?");
+  EXPECT_EQ(far->errors(), "");
+}
+
+TEST_F(SessionRelaysTest, WhoDoesNotAnswerIsLeftAloneForAWhile) {
+  host({"CLOSE\n", std::string(kHello) + "C: MAIL FROM:<a@b.test>\nC: RCPT TO:<x@example.test>\nC: RSET\nS: 250 ok\nS: 250 ok\nS: 250 ok\n"});
+  SessionRelays relays(*dialer, {}, platform.clock);
+  EXPECT_FALSE(ask(relays, "x@example.test").reply);
+  EXPECT_EQ(ask(relays, "x@example.test").trouble, "paused");
+  platform.clock.advance(std::chrono::seconds(31));
+  const auto answer = ask(relays, "x@example.test");
+  ASSERT_TRUE(answer.reply);
+  EXPECT_TRUE(answer.reply->positive());
+}
+
+// ---- rules
+
+TEST(RouteRules, CredentialsAndTlsGoWithTheDestination) {
+  LegacyPlatforms legacy;
+  RouteRules rules(legacy, [](std::string_view destination) { return destination == "mx:sure.test" ? std::optional(TlsLevel::verify) : std::nullopt; });
+  std::vector<directory::Route> routes;
+  for (const auto& [domain, target, auth, tls] : {std::tuple{"*", "smtp://smart.test:587", "user:secret", "encrypt"}, std::tuple{".quiet.test", "mx", "", "none"},
+                                                  std::tuple{"x.test", "mx:y.test", "", "verify"}}) {
+    const auto route = directory::parse_route(domain, target, auth, tls);
+    ASSERT_TRUE(route);
+    routes.push_back(*route);
+  }
+  rules.set(routes);
+  const auto smart = rules.rule({Destination::Kind::smtp, "smart.test", 587});
+  ASSERT_TRUE(smart.auth && smart.tls);
+  EXPECT_EQ(smart.auth->user, "user");
+  EXPECT_EQ(*smart.tls, TlsLevel::encrypt);
+  EXPECT_EQ(rules.rule({Destination::Kind::mx, "a.quiet.test", 0}).tls, TlsLevel::none);
+  EXPECT_FALSE(rules.rule({Destination::Kind::mx, "other.test", 0}).tls);
+  EXPECT_EQ(rules.rule({Destination::Kind::mx, "y.test", 0}).tls, TlsLevel::verify);
+  EXPECT_EQ(rules.rule({Destination::Kind::mx, "sure.test", 0}).tls, TlsLevel::verify);
+  const auto old = directory::parse_route("legacy.invalid", "lmtp://old.test:24", "", "may");
+  ASSERT_TRUE(old);
+  legacy.set({{"old", *old}});
+  EXPECT_EQ(rules.rule({Destination::Kind::lmtp, "old.test", 24}).tls, TlsLevel::may);
+  EXPECT_EQ(next_hop(legacy, {Destination::Kind::legacy, "old", 0}).value(), (Destination{Destination::Kind::lmtp, "old.test", 24}));
+  EXPECT_FALSE(next_hop(legacy, {Destination::Kind::legacy, "other", 0}));
+}
+
+}  // namespace
+}  // namespace relais::smtp
