@@ -102,7 +102,7 @@ std::int64_t World::milliseconds_now() const { return std::chrono::duration_cast
 
 bool World::turn() {
   // Not without end: what tries again and again must see time go by.
-  constexpr int kSteps = 10'000;
+  constexpr int kSteps = 2'000;
   bool any = false;
   for (int i = 0; i < kSteps && loop.step(false); ++i) any = i + 1 < kSteps;
   return any;
