@@ -345,6 +345,12 @@ TEST(Reply, OfErrors) {
   EXPECT_EQ(first_line(Error{Fault::temporary, "STORAGE_FULL", "", ""}), "451 4.3.0");
   EXPECT_EQ(first_line(Error{Fault::corrupt, "", "", ""}), "451 4.3.0");
   EXPECT_EQ(first_line(Error{Fault::temporary, "452 4.2.2", "", ""}), "452 4.2.2");
+  for (const auto* code : {"5.4.4", "5.7.30", "5.1.2", "5.6.39"}) EXPECT_EQ(reply_for(Error{Fault::refused, code, "", ""}).enhanced, code);
+  EXPECT_EQ(reply_for(Error{Fault::temporary, "4.4.3", "", ""}).enhanced, "4.4.3");
+  EXPECT_EQ(reply_text(reply_for(Error{Fault::refused, "5.1.10", "no mail", ""})), "556 5.1.10 no mail");  // RFC 7505 §4.2
+  for (const auto* code : {"5.1.01", "5.9.1", "3.1.1", "5.1.400", "5.1.", "5.1.1x", "5x1.1", "5.11"}) {
+    EXPECT_EQ(first_line(Error{Fault::refused, code, "", ""}), "550 5.0.0") << code;
+  }
 }
 
 TEST(Xtext, RoundTrip) {

@@ -47,20 +47,48 @@ void append_line(std::string& out, std::uint16_t code, std::string_view enhanced
   out.append("\r\n");
 }
 
-// Enhanced codes in a Reply outlive everything, so a code that came with an Error is looked up among those there are.
-constexpr std::array kEnhanced{
-    std::string_view{"4.2.1"}, std::string_view{"4.2.2"}, std::string_view{"4.3.0"}, std::string_view{"4.3.1"}, std::string_view{"4.3.2"},
-    std::string_view{"4.4.2"}, std::string_view{"4.5.3"}, std::string_view{"4.7.0"}, std::string_view{"4.7.1"}, std::string_view{"5.0.0"},
-    std::string_view{"5.1.1"}, std::string_view{"5.1.2"}, std::string_view{"5.1.3"}, std::string_view{"5.1.7"}, std::string_view{"5.1.8"},
-    std::string_view{"5.2.1"}, std::string_view{"5.2.2"}, std::string_view{"5.3.0"}, std::string_view{"5.3.4"}, std::string_view{"5.4.6"},
-    std::string_view{"5.5.0"}, std::string_view{"5.5.1"}, std::string_view{"5.5.2"}, std::string_view{"5.5.3"}, std::string_view{"5.5.4"},
-    std::string_view{"5.5.6"}, std::string_view{"5.6.1"}, std::string_view{"5.6.7"}, std::string_view{"5.7.0"}, std::string_view{"5.7.1"},
-    std::string_view{"5.7.8"}, std::string_view{"5.7.11"}, std::string_view{"5.7.13"},
+// Enhanced codes in a Reply outlive everything, so a code that came with an Error is looked up among all that there can be: the classes,
+// subjects and details of RFC 3463 §2 and §3, with room for what the IANA registry has been given since.
+constexpr std::string_view kClasses = "245";
+constexpr std::size_t kSubjects = 8;
+constexpr std::size_t kDetails = 40;
+
+struct EnhancedCode {
+  char text[6] = {};
+  std::uint8_t size = 0;
 };
 
+constexpr auto kEnhanced = [] {
+  std::array<EnhancedCode, kClasses.size() * kSubjects * kDetails> all{};
+  std::size_t at = 0;
+  for (const char first : kClasses) {
+    for (std::size_t subject = 0; subject < kSubjects; ++subject) {
+      for (std::size_t detail = 0; detail < kDetails; ++detail) {
+        auto& code = all[at++];
+        const auto put = [&](std::size_t c) { code.text[code.size++] = static_cast<char>(c); };
+        put(static_cast<unsigned char>(first));
+        put('.');
+        put('0' + subject);
+        put('.');
+        if (detail >= 10) put('0' + detail / 10);
+        put('0' + detail % 10);
+      }
+    }
+  }
+  return all;
+}();
+
+/// @return the same text, of unlimited lifetime; empty if it is no enhanced code
 std::string_view known_enhanced(std::string_view code) {
-  const auto at = std::ranges::find(kEnhanced, code);
-  return at == kEnhanced.end() ? std::string_view{} : *at;
+  constexpr std::size_t kDetailAt = 4;  // "5.1.": what stands before the detail
+  if (code.size() <= kDetailAt || code[1] != '.' || code[2] < '0' || code[3] != '.') return {};
+  const auto first = kClasses.find(code[0]);
+  const auto subject = static_cast<std::size_t>(code[2] - '0');
+  const auto detail = parse_u64(code.substr(kDetailAt));
+  if (first == std::string_view::npos || subject >= kSubjects || !detail || *detail >= kDetails) return {};
+  const auto& found = kEnhanced[(first * kSubjects + subject) * kDetails + *detail];
+  const std::string_view text(found.text, found.size);
+  return text == code ? text : std::string_view{};
 }
 
 struct Default {
@@ -113,6 +141,7 @@ Reply reply_for(const Error& error) {
     status.remove_prefix(kPrefix);
   }
   auto enhanced = known_enhanced(status);
+  if (error.fault == Fault::refused && enhanced == "5.1.10") code = 556;  // RFC 7505 §4.2: null MX
   // RFC 2034 §4: the class of the enhanced code is that of the reply code.
   if (enhanced.empty() || enhanced.front() != static_cast<char>('0' + code / 100)) enhanced = code == fallback.code ? fallback.enhanced : std::string_view{};
   return Reply{code, enhanced, error.text.empty() ? std::string(fallback.text) : error.text};
