@@ -143,6 +143,16 @@ std::chrono::seconds seconds(const Values& settings, std::string_view key) {
   return std::chrono::duration_cast<std::chrono::seconds>(settings.duration(key));
 }
 
+/// Where mail for MX hosts comes in here: an MX record that leads there leads to ourselves (RFC 5321 §5.1).
+std::vector<std::string> mx_addresses(const Values& settings) {
+  if (settings.integer("listen.smtp") != settings.integer("outbound.mx_port")) return {};
+  const auto listening = net::parse_address(settings.text("listen.address"), 0);
+  if (!listening) return {};
+  auto address = listening->address();
+  if (address != "0.0.0.0" && address != "::") return {std::move(address)};
+  return net::interface_addresses();
+}
+
 }  // namespace
 
 const Schema& settings_schema() {
@@ -309,6 +319,7 @@ smtp::OutboundOptions outbound_options(const Values& settings) {
   using smtp::AddressOrder;
   smtp::OutboundOptions options;
   options.our_names = {host_name(settings)};
+  options.our_addresses = mx_addresses(settings);
   const auto& order = settings.text("outbound.addresses");
   options.addresses = order == "ipv4_first"  ? AddressOrder::ipv4_first
                       : order == "mixed"     ? AddressOrder::mixed

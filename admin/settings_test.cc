@@ -1,6 +1,8 @@
 // The schema holds together: defaults parse, every option is reachable, docs/config.md is what the schema says.
 #include "admin/settings.h"
 
+#include "net/address.h"
+
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -40,6 +42,17 @@ TEST(Settings, EveryOptionComesFromAKeyThatExists) {
   EXPECT_EQ(resolver_settings(*values).resolv_conf, "/etc/resolv.conf");
   EXPECT_EQ(trace_options(*values, "/p").directory, "/p/data/trace");
   EXPECT_TRUE(check_settings(*values));
+}
+
+TEST(Settings, OurAddressesInMxRecords) {
+  const auto of = [](std::string_view text) {
+    const auto values = config::parse(settings_schema(), text, "file");
+    return values ? outbound_options(*values).our_addresses : std::vector<std::string>{"not read"};
+  };
+  EXPECT_EQ(of("[listen]\naddress = \"192.0.2.1\"\n"), std::vector<std::string>{"192.0.2.1"});
+  EXPECT_EQ(of("[listen]\naddress = \"2001:DB8:0::1\"\n"), std::vector<std::string>{"2001:db8::1"});
+  EXPECT_EQ(of("[listen]\naddress = \"0.0.0.0\"\n"), net::interface_addresses());
+  EXPECT_EQ(of("[listen]\naddress = \"192.0.2.1\"\nsmtp = 10025\n"), std::vector<std::string>{});  // others reach something else at port 25
 }
 
 TEST(Settings, TablesOfDestinationsAndLegacyPlatforms) {

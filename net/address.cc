@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include <arpa/inet.h>
+#include <ifaddrs.h>
 #include <netinet/in.h>
 
 namespace relais::net {
@@ -85,6 +86,28 @@ AddressKey address_key(const SocketAddress& address) noexcept {
 
 bool is_loopback(std::string_view address) noexcept {
   return address.starts_with("127.") || address == "::1" || address.starts_with("::ffff:127.");
+}
+
+std::vector<std::string> interface_addresses() {
+  std::vector<std::string> out;
+  ifaddrs* first = nullptr;
+  if (::getifaddrs(&first) != 0) return out;
+  for (const auto* one = first; one != nullptr; one = one->ifa_next) {
+    if (one->ifa_addr == nullptr) continue;
+    SocketAddress address;
+    if (one->ifa_addr->sa_family == AF_INET) {
+      address.size = sizeof(sockaddr_in);
+    } else if (one->ifa_addr->sa_family == AF_INET6) {
+      address.size = sizeof(sockaddr_in6);
+    } else {
+      continue;
+    }
+    std::memcpy(&address.storage, one->ifa_addr, address.size);
+    if (address.family() == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&as_v6(address).sin6_addr)) continue;
+    if (auto text = address.address(); !is_loopback(text)) out.push_back(std::move(text));
+  }
+  ::freeifaddrs(first);
+  return out;
 }
 
 bool Network::contains(std::string_view address) const {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <sys/socket.h>
 
@@ -40,6 +41,10 @@ AddressKey address_key(const SocketAddress& address) noexcept;
 /// True for this machine's own addresses, 127.0.0.0/8 and ::1 (numeric text, IPv4-mapped too): what comes from there is the administrator's
 /// own (webmail, proxies, tests), so limits per address do not apply.
 bool is_loopback(std::string_view address) noexcept;
+
+/// The addresses of this machine's interfaces as text, but for loopback and link-local ones; those that are there now. Any thread.
+/// Errors: none; where the system does not tell, there are none.
+std::vector<std::string> interface_addresses();
 
 /// A range of addresses: "192.0.2.0/24", "2001:db8::/32", or one address.
 struct Network {

@@ -25,6 +25,14 @@ TEST(Network, ContainsWhatSharesItsPrefix) {
   }
 }
 
+TEST(InterfaceAddresses, AreNumericAndReachableFromElsewhere) {
+  for (const auto& address : interface_addresses()) {
+    EXPECT_TRUE(parse_address(address, 0)) << address;
+    EXPECT_FALSE(is_loopback(address)) << address;
+    EXPECT_FALSE(address.starts_with("fe80:")) << address;
+  }
+}
+
 TEST(Network, RefusesWhatIsNone) {
   for (const auto* text : {"", "/8", "192.0.2.1/24", "192.0.2.0/33", "192.0.2.0/", "192.0.2.0/-1", "2001:db8::/129", "2001:db8::1/64", "host.example/24"}) {
     EXPECT_FALSE(parse_network(text)) << text;
