@@ -129,14 +129,15 @@ class RemoteLane final : public Lane {
     const auto list = co_await dialer_->outbound.hosts(*parsed, work.need);
     if (!list) {
       const auto& error = list.error();
+      const auto why = error.detail.empty() ? error.text : error.text + ": " + error.detail;
       // What the DNS says of a domain is final; what it says of a next hop that an administrator chose is a slip that must not cost mail.
       const bool never = error.fault == Fault::refused && (domain || work.need == TlsNeed::required);
       decide(work.outcome.recipients, never ? Disposition::permanent : Disposition::temporary,
              !error.code.empty() ? error.code
              : never             ? std::string("5.4.4")
                                  : std::string("4.4.3"),
-             error.text);
-      if (!never && work.need != TlsNeed::required) set_trouble(work, Health::unreachable, error.text);
+             why);
+      if (!never && work.need != TlsNeed::required) set_trouble(work, Health::unreachable, why);
       co_return;
     }
     co_await try_hosts(work, *list, domain);

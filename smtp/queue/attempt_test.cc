@@ -280,6 +280,8 @@ TEST_F(QueueAttempt, DnsDecides) {
     EXPECT_EQ(outcome.recipients[0].status, row.status) << row.destination;
     EXPECT_EQ(outcome.health, row.health) << row.destination;
   }
+  // Whoever looks why mail waits reads what the DNS said.
+  EXPECT_THAT(send_one("mx:fail.test", 25).recipients[0].text, HasSubstr("scripted"));
 }
 
 TEST_F(QueueAttempt, LmtpDelivers) {
