@@ -36,8 +36,11 @@ def free_base_port():
 
 
 class Platform:
-    def __init__(self, directory, domain="example.test", init_args=()):
+    """`host`: the address of all listeners; on others than the usual one the ports are the usual ones."""
+
+    def __init__(self, directory, domain="example.test", init_args=(), host="127.0.0.1"):
         self.dir = pathlib.Path(directory)
+        self.host = host
         self.domain = domain
         self.init_args = list(init_args)
         self.process = None
@@ -46,13 +49,13 @@ class Platform:
 
     # ---- life
     def init(self):
-        self.base_port = free_base_port()
-        self.run("init", str(self.dir), "--domain", self.domain, "--base-port", str(self.base_port), "--listen", "127.0.0.1", *self.init_args,
-                 with_dir=False)
+        self.base_port = free_base_port() if self.host == "127.0.0.1" else 0
+        ports = ["--base-port", str(self.base_port)] if self.base_port else []
+        self.run("init", str(self.dir), "--domain", self.domain, *ports, "--listen", self.host, *self.init_args, with_dir=False)
         return self
 
     def port(self, service):
-        return self.base_port + USUAL_PORTS[service]
+        return 8080 if service == "http" and not self.base_port else self.base_port + USUAL_PORTS[service]
 
     def start(self, preexec=None):
         for attempt in range(5):
@@ -63,7 +66,7 @@ class Platform:
             if line.startswith("ready"):
                 return self
             self.process.wait()
-            if "Address already in use" not in self.log()[begin:]:
+            if not self.base_port or "Address already in use" not in self.log()[begin:]:
                 break
             self.change_ports()  # another test took one since they were chosen
         raise RuntimeError(f"serve did not become ready: {line!r}; log:\n{self.log()[-4000:]}")
@@ -123,25 +126,25 @@ class Platform:
         return context
 
     def imap(self, address, password=PASSWORD, tls=True):
-        client = (imaplib.IMAP4_SSL("127.0.0.1", self.port("imaps"), ssl_context=self.tls_context()) if tls
-                  else imaplib.IMAP4("127.0.0.1", self.port("imap")))
+        client = (imaplib.IMAP4_SSL(self.host, self.port("imaps"), ssl_context=self.tls_context()) if tls
+                  else imaplib.IMAP4(self.host, self.port("imap")))
         client.login(address, password)
         return client
 
     def pop3(self, address, password=PASSWORD):
-        client = poplib.POP3_SSL("127.0.0.1", self.port("pop3s"), context=self.tls_context())
+        client = poplib.POP3_SSL(self.host, self.port("pop3s"), context=self.tls_context())
         client.user(address)
         client.pass_(password)
         return client
 
     def smtp(self):
-        return smtplib.SMTP("127.0.0.1", self.port("smtp"), local_hostname="client.example.net")
+        return smtplib.SMTP(self.host, self.port("smtp"), local_hostname="client.example.net")
 
     def lmtp(self):
         return smtplib.LMTP("127.0.0.1", self.port("lmtp"), local_hostname="client.example.net")
 
     def submission(self, address, password=PASSWORD):
-        client = smtplib.SMTP_SSL("127.0.0.1", self.port("submissions"), context=self.tls_context())
+        client = smtplib.SMTP_SSL(self.host, self.port("submissions"), context=self.tls_context())
         client.login(address, password)
         return client
 
@@ -168,7 +171,7 @@ class Platform:
 
     def connect(self, service, source="127.0.0.1"):
         """A raw connection. `source`: any address of 127.0.0.0/8, to be another client than the rest of the test."""
-        return Wire(socket.create_connection(("127.0.0.1", self.port(service)), timeout=60, source_address=(source, 0)))
+        return Wire(socket.create_connection((self.host, self.port(service)), timeout=60, source_address=(source, 0)))
 
 
 class Wire:
