@@ -126,6 +126,8 @@ void add_queue(Schema& schema) {
                  {list("forwarders", {}, "Servers to ask: \"192.0.2.53\", \"192.0.2.53@5353\". None: those of resolv_conf."),
                   text("resolv_conf", "/etc/resolv.conf", "Where there are no forwarders: the file that names them. Empty: the DNS is walked from the root."),
                   text("trust_anchor", "/usr/share/dns/root.key", "The root's DNSSEC keys. Empty, or no such file: nothing is ever secure, and DANE is not used."),
+                  boolean("dnssec_required", false,
+                          "Every name fails where the servers that are asked do not pass DNSSEC on; false: names are not validated there, DANE is not used, and the log says so."),
                   list("open_zones", {}, "Reserved zones (\"test.\") to be asked for all the same."),
                   list("local_data", {}, "Records that are answered from here: \"mail.example.net. A 192.0.2.1\"."),
                   size("cache", "16MB", "1MB", "4GB", "Memory for answers.")});
@@ -339,6 +341,7 @@ net::UnboundSettings resolver_settings(const Values& settings) {
   options.resolv_conf = settings.text("dns.resolv_conf");
   std::error_code ignored;
   if (const auto& anchor = settings.text("dns.trust_anchor"); fs::exists(anchor, ignored)) options.trust_anchor_file = anchor;
+  options.dnssec_required = settings.boolean("dns.dnssec_required");
   options.open_zones = settings.list("dns.open_zones");
   options.local_data = settings.list("dns.local_data");
   options.cache_octets = settings.size("dns.cache");

@@ -28,6 +28,7 @@ namespace {
 using SteadyTime = std::chrono::steady_clock::time_point;
 
 constexpr int kClassInternet = 1;  // RFC 1035 §3.2.4
+constexpr int kDnskey = 48;  // RFC 4034 §2
 constexpr int kNoError = 0;
 constexpr int kNameError = 3;  // RFC 1035 §4.1.1: RCODE
 
@@ -122,7 +123,7 @@ Result<void> set_options(ub_ctx* context, const UnboundSettings& settings) {
   return {};
 }
 
-Result<Context> make_context(const UnboundSettings& settings) {
+Result<Context> make_context(const UnboundSettings& settings, bool validating) {
   Context made(ub_ctx_create());
   if (!made) return fail(Fault::refused, "DNS: the resolver cannot start");
   auto* const context = made.get();
@@ -133,7 +134,7 @@ Result<Context> make_context(const UnboundSettings& settings) {
     RELAIS_TRY_VOID(check(ub_ctx_set_fwd(context, forwarder.c_str()), "the forwarder \"" + forwarder + "\""));
   if (settings.forwarders.empty() && !settings.resolv_conf.empty())
     RELAIS_TRY_VOID(check(ub_ctx_resolvconf(context, settings.resolv_conf.c_str()), "the file " + settings.resolv_conf));
-  if (!settings.trust_anchor_file.empty()) {
+  if (validating && !settings.trust_anchor_file.empty()) {
     // libunbound reads it with the first question, where nobody would hear of an error.
     std::error_code ignored;
     if (!std::filesystem::is_regular_file(settings.trust_anchor_file, ignored))
@@ -154,8 +155,12 @@ Result<Context> make_context(const UnboundSettings& settings) {
 }  // namespace
 
 struct UnboundResolver::Impl {
-  Impl(Context made, const UnboundSettings& settings)
-      : context(std::move(made)), limit(settings.limit), max_pending(settings.max_pending), wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  Impl(Context made, Context plain, const UnboundSettings& settings)
+      : context(std::move(made)),
+        without_dnssec(std::move(plain)),
+        limit(settings.limit),
+        max_pending(settings.max_pending),
+        wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
     RELAIS_CHECK(wake >= 0);
     thread = std::thread([this] { run(); });
   }
@@ -167,7 +172,9 @@ struct UnboundResolver::Impl {
     }
     notify();
     thread.join();
+    retired.reset();
     context.reset();
+    without_dnssec.reset();
     ::close(wake);
   }
 
@@ -218,15 +225,50 @@ struct UnboundResolver::Impl {
       give_up_old();
     }
     while (!waiting.empty()) finish(waiting.begin()->first, failed("shutting down"));
+    for (auto& question : std::exchange(held, {})) drop(std::move(question), "shutting down");
   }
 
   int pause() const {
-    if (by_age.empty()) return -1;
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(by_age.front().first - std::chrono::steady_clock::now()).count();
+    if (by_age.empty() && held.empty()) return -1;
+    const auto first = by_age.empty() ? held.front().asked + limit : by_age.front().first;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(first - std::chrono::steady_clock::now()).count();
     return static_cast<int>(std::clamp<std::int64_t>(left, 0, 60'000));
   }
 
   void begin(Question question) {
+    if (without_dnssec) {
+      held.push_back(std::move(question));
+      if (held.size() == 1) probe();
+      return;
+    }
+    ask_library(std::move(question));
+  }
+
+  // Does whoever is asked pass DNSSEC on? A server that leaves signatures out makes the root's own keys bogus, and with them every name.
+  void probe() {
+    const int returned = ub_resolve_async(context.get(), ".", kDnskey, kClassInternet, nullptr, &Impl::probed, nullptr);
+    if (returned != UB_NOERROR) probe_ended(std::nullopt);
+  }
+
+  static void probed(void*, int error, ub_result* raw) {
+    const std::unique_ptr<ub_result, FreeResult> result(raw);
+    const bool answered = error == UB_NOERROR && result && (result->bogus != 0 || result->rcode == kNoError || result->rcode == kNameError);
+    current->probe_ended(answered ? std::optional(result->bogus == 0) : std::nullopt);
+  }
+
+  // Nothing: no server answered. Who asks now is told so, and the next one tries again.
+  void probe_ended(std::optional<bool> passes_on) {
+    if (passes_on == false) {
+      log::event(log::Level::warning, "DNS servers do not pass DNSSEC on", {{"effect", "names are not validated, DANE is not used"}});
+      retired = std::exchange(context, nullptr);
+      context = std::move(without_dnssec);
+    }
+    if (passes_on) without_dnssec.reset();
+    auto waited = std::exchange(held, {});
+    for (auto& question : waited) ask_library(std::move(question));
+  }
+
+  void ask_library(Question question) {
     const auto id = next_id++;
     const int type = static_cast<int>(question.type);
     const std::string name = std::move(question.name);
@@ -258,8 +300,21 @@ struct UnboundResolver::Impl {
     std::move(done.completion).resume(std::move(answer));
   }
 
+  void drop(Question question, std::string why) {
+    {
+      const std::lock_guard lock(mutex);
+      --pending;
+    }
+    failures.add();
+    std::move(question.completion).resume(failed(std::move(why)));
+  }
+
   void give_up_old() {
     const auto now = std::chrono::steady_clock::now();
+    while (!held.empty() && held.front().asked + limit <= now) {
+      drop(std::move(held.front()), "no answer in time");
+      held.pop_front();
+    }
     while (!by_age.empty() && (by_age.front().first <= now || !waiting.contains(by_age.front().second))) {
       finish(by_age.front().second, failed("no answer in time"));
       by_age.pop_front();
@@ -267,6 +322,8 @@ struct UnboundResolver::Impl {
   }
 
   Context context;
+  Context without_dnssec;  ///< takes over where the servers don't pass DNSSEC on; null once that is known, or where it may not
+  Context retired;         ///< what it took over from
   const std::chrono::milliseconds limit;
   const std::size_t max_pending;
   const int wake;
@@ -288,6 +345,7 @@ struct UnboundResolver::Impl {
   static thread_local Impl* current;
   std::unordered_map<std::uintptr_t, Waiting> waiting;
   std::deque<std::pair<SteadyTime, std::uintptr_t>> by_age;  ///< when each is given up; the limit is the same for all, so in order
+  std::deque<Question> held;  ///< until it is known whether DNSSEC is passed on
   std::uintptr_t next_id = 1;
   std::thread thread;
 };
@@ -298,8 +356,12 @@ UnboundResolver::UnboundResolver(std::unique_ptr<Impl> impl) : impl_(std::move(i
 UnboundResolver::~UnboundResolver() = default;
 
 Result<std::unique_ptr<UnboundResolver>> UnboundResolver::open(const UnboundSettings& settings) {
-  RELAIS_TRY(auto context, make_context(settings));
-  return std::unique_ptr<UnboundResolver>(new UnboundResolver(std::make_unique<Impl>(std::move(context), settings)));
+  RELAIS_TRY(auto context, make_context(settings, true));
+  Context plain;
+  if (!settings.dnssec_required && !settings.trust_anchor_file.empty()) {
+    RELAIS_TRY(plain, make_context(settings, false));
+  }
+  return std::unique_ptr<UnboundResolver>(new UnboundResolver(std::make_unique<Impl>(std::move(context), std::move(plain), settings)));
 }
 
 asio::awaitable<DnsAnswer> UnboundResolver::query(std::string name, DnsType type) {

@@ -16,6 +16,9 @@ struct UnboundSettings {
   std::string resolv_conf;
   /// The root's DNSSEC keys, as DS or DNSKEY records ("/usr/share/dns/root.key" of Debian's dns-root-data). Empty: nothing is ever secure.
   std::string trust_anchor_file;
+  /// False: where the servers that are asked do not pass DNSSEC on (the first question of all is for the root's own keys), go on without, and
+  /// say so once; nothing is secure then. True: every name fails there.
+  bool dnssec_required = true;
   /// Zones that libunbound answers by itself because they are reserved (RFC 6761, RFC 6303), to be asked for all the same: "test."
   std::vector<std::string> open_zones;
   /// Names that are answered from here, "mail.example.net. A 192.0.2.1".

@@ -135,7 +135,9 @@ class NameServer {
   }
   std::string forwarder() const { return "127.0.0.1@" + std::to_string(port_); }
   std::string anchor() const { return "signed.test. IN DNSKEY 257 3 15 " + to_base64(key_.rdata().substr(4)) + "\n"; }
+  std::string root_anchor() const { return ". IN DNSKEY 257 3 15 " + to_base64(key_.rdata().substr(4)) + "\n"; }
   int questions() const { return questions_; }
+  void keep_silent() { silent_ = true; }
 
  private:
   void run() {
@@ -170,7 +172,7 @@ class NameServer {
     const auto name = parse_name(question.substr(0, question.size() - 4)).value();
     Decoder in(question.substr(question.size() - 4));
     const auto type = in.u16();
-    if (name.starts_with("silent")) return {};
+    if (silent_ || name.starts_with("silent")) return {};
     if (name.starts_with("garbage")) return std::string(query.substr(0, 2)) + "garbage that is no DNS";
     std::uint16_t rcode = name.starts_with("servfail") ? 2 : name.starts_with("refused") ? 5 : 0;
     std::string answers;
@@ -223,6 +225,7 @@ class NameServer {
   std::map<std::string, Records> records_;
   ZoneKey key_;
   std::atomic<int> questions_ = 0;
+  std::atomic<bool> silent_ = false;
   std::thread thread_;
 };
 
@@ -251,11 +254,12 @@ class Unbound : public testing::Test {
     if (!resolver) open();
     return run_on(loops.at(0), resolver->query(name, type));
   }
-  void trust() {
+  void trust(const std::string& anchor) {
     path = testing::TempDir() + "relais-anchor-" + std::to_string(::getpid());
-    std::ofstream(path) << server.anchor();
+    std::ofstream(path) << anchor;
     settings.trust_anchor_file = path;
   }
+  void trust() { trust(server.anchor()); }
   ~Unbound() override {
     resolver.reset();
     if (!path.empty()) std::remove(path.c_str());
@@ -346,6 +350,44 @@ TEST_F(Unbound, DnssecVerdicts) {
 TEST_F(Unbound, WithoutAnAnchorNothingIsSecure) {
   EXPECT_FALSE(ask("good.signed.test", DnsType::a).secure);
   EXPECT_EQ(ask("forged.signed.test", DnsType::a).status, Status::found);
+}
+
+// A server that knows nothing of DNSSEC: not even the root's keys can be had, so that every name would be bogus.
+TEST_F(Unbound, ServersThatDoNotPassDnssecOn) {
+  for (const bool required : {true, false}) {
+    SCOPED_TRACE(required);
+    trust(server.root_anchor());
+    settings.dnssec_required = required;
+    open();
+    std::vector<std::future<DnsAnswer>> asked;
+    for (const auto* name : {"mx.test", "text.test", "mx.test"})
+      asked.push_back(asio::co_spawn(loops.at(1).context(), resolver->query(name, DnsType::a), asio::use_future));
+    EXPECT_EQ(asked[0].get().status, required ? Status::bogus : Status::found);
+    EXPECT_EQ(asked[1].get().status, required ? Status::bogus : Status::no_data);
+    const auto last = asked[2].get();
+    EXPECT_EQ(last.status, required ? Status::bogus : Status::found) << last.detail;
+    EXPECT_FALSE(last.secure);
+    EXPECT_EQ(ask("nowhere.test", DnsType::a).status, required ? Status::bogus : Status::no_name);
+  }
+}
+
+// Where the servers do, nothing changes.
+TEST_F(Unbound, DnssecThatIsPassedOnIsUsedThoughNotRequired) {
+  trust();
+  settings.dnssec_required = false;
+  EXPECT_TRUE(ask("good.signed.test", DnsType::a).secure);
+  EXPECT_EQ(ask("forged.signed.test", DnsType::a).status, Status::bogus);
+}
+
+TEST_F(Unbound, WhoIsAskedWhileItIsNotKnownWhetherDnssecIsPassedOnIsAnsweredAtTheEnd) {
+  trust(server.root_anchor());
+  settings.dnssec_required = false;
+  server.keep_silent();
+  open();
+  auto asked = asio::co_spawn(loops.at(1).context(), resolver->query("mx.test", DnsType::a), asio::use_future);
+  while (server.questions() == 0) std::this_thread::yield();
+  resolver.reset();
+  EXPECT_EQ(asked.get().status, Status::failed);
 }
 
 TEST_F(Unbound, ManyAtATimeFromSeveralLoops) {

@@ -327,7 +327,7 @@ std::string Queue::Impl::explain(std::uint16_t shard, const JobRef& ref, const L
   } else if (ref.destination.starts_with("account:") && state && state->gate_until > seconds()) {
     out += "the account is being moved; it is delivered as soon as that is done.";
   } else if (state && state->gate_until > seconds()) {
-    out += "the destination is in trouble, " + std::to_string(state->failures) + " attempts in a row failed: " + state->trouble +
+    out += "the destination is in trouble, " + std::to_string(state->failures) + (state->failures == 1 ? " attempt failed: " : " attempts in a row failed: ") + state->trouble +
            "; it is tried again at " + trace_time(state->gate_until * 1'000) + ".";
   } else if (job.due > seconds()) {
     out += (job.attempts == 0 ? "it is not to be sent before " : "it is tried again at ") + trace_time(job.due * 1'000) + ".";
@@ -357,7 +357,7 @@ net::Task<std::vector<std::string>> Queue::Impl::why(std::shared_ptr<Impl> self,
     if (const auto state = self->scheduler.describe(to_lower(name))) {
       std::string line = state->destination + ": ";
       if (state->gate_until > self->seconds()) {
-        line += "in trouble, " + std::to_string(state->failures) + " attempts in a row failed: " + state->trouble + "; tried again at " +
+        line += "in trouble, " + std::to_string(state->failures) + (state->failures == 1 ? " attempt failed: " : " attempts in a row failed: ") + state->trouble + "; tried again at " +
                 trace_time(state->gate_until * 1'000) + ".";
       } else {
         line += std::to_string(state->connections) + " of at most " + std::to_string(state->limit) + " connections are open.";

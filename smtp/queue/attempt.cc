@@ -57,7 +57,7 @@ RecipientOutcome outcome_of(const Verdict& verdict, const std::string& host, Dis
   out.code = verdict.reply.code;
   out.status = verdict.status;
   out.remote = verdict.reply.code != 0;
-  out.text = out.remote ? verdict.reply.line() : verdict.line();
+  out.text = out.remote ? verdict.reply.line() : verdict.text;
   out.host = host;
   return out;
 }
