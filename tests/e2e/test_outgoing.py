@@ -55,7 +55,7 @@ def test_submitted_mail_is_signed_and_leaves(own_platform, sink):
 def test_a_user_writes_under_its_own_name_only(own_platform):
     with own_platform.submission("ada@example.test") as client:
         with pytest.raises(smtplib.SMTPDataError) as refused:
-            client.sendmail("ada@example.test", ["bob@example.test"], TEXT.format("two").replace("From: ada", "From: eve"))
+            client.sendmail("ada@example.test", ["ada@example.test"], TEXT.format("two").replace("From: ada", "From: eve"))
         assert refused.value.smtp_code == 550 and b"5.7.1" in refused.value.smtp_error
 
 
