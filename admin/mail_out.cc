@@ -151,10 +151,9 @@ Result<void> MailOut::open_all(const config::Values& settings, const fs::path& d
 smtp::DeliveryParts MailOut::delivery_parts() noexcept { return {.intake = intake_.get(), .router = &routing_, .trace = parts_.trace}; }
 
 void MailOut::start(net::LoopPool& loops) {
+  loops_ = &loops;
   queue_->queue().start(loops);
-  net::asio::co_spawn(loops.at(0).context(), housekeeping(), [](std::exception_ptr thrown) {
-    if (thrown) std::rethrow_exception(thrown);
-  });
+  spawn(housekeeping());
 }
 
 bool MailOut::stop(std::chrono::milliseconds limit) {
@@ -187,10 +186,24 @@ Result<void> MailOut::reload(const config::Values& settings) {
     rules_ = std::move(fresh);
   }
   relays_->forget_pauses();
-  for (const auto& table : settings.tables("legacy")) {
-    queue_->queue().release_destination(smtp::to_string(smtp::Destination{smtp::Destination::Kind::legacy, table.text("name")}));
-  }
+  std::vector<std::string> legacy;
+  for (const auto& table : settings.tables("legacy"))
+    legacy.push_back(smtp::to_string(smtp::Destination{smtp::Destination::Kind::legacy, table.text("name")}));
+  spawn(release(std::move(legacy)));
   return {};
+}
+
+net::asio::awaitable<void> MailOut::release(std::vector<std::string> destinations) {
+  for (auto& destination : destinations) {
+    if (const auto done = co_await queue_->queue().release_destination(destination); !done)
+      log::event(log::Level::error, "queue not released", {{"destination", destination}, {"reason", done.error().text}, {"detail", done.error().detail}});
+  }
+}
+
+void MailOut::spawn(net::asio::awaitable<void> work) {
+  net::asio::co_spawn(loops_->at(0).context(), std::move(work), [](std::exception_ptr thrown) {
+    if (thrown) std::rethrow_exception(thrown);
+  });
 }
 
 net::Task<void> MailOut::refresh_routes() {
@@ -202,7 +215,7 @@ net::Task<void> MailOut::refresh_routes() {
 net::Task<void> MailOut::routes_changed(std::vector<std::string> destinations) {
   RELAIS_CO_TRY_VOID(co_await refresh_routes());
   relays_->forget_pauses();
-  for (const auto& destination : destinations) queue_->queue().release_destination(destination);
+  for (const auto& destination : destinations) RELAIS_CO_TRY_VOID(co_await queue_->queue().release_destination(destination));
   co_return Result<void>{};
 }
 

@@ -80,7 +80,7 @@ class MailOut {
   /// A route was set or removed: look-ups see it from now on, and what waited for either destination is tried at once.
   net::Task<void> routes_changed(std::vector<std::string> destinations);
   /// An account's placement has changed: what waited for it is tried at once. Threads: any.
-  void placement_changed(directory::AccountNumber account) { queue_->queue().release_account(account); }
+  net::Task<void> placement_changed(directory::AccountNumber account) { return queue_->queue().release_account(account); }
 
  private:
   MailOut(const config::Values& settings, const std::filesystem::path& dir, MailOutParts parts);
@@ -91,10 +91,13 @@ class MailOut {
   net::Task<void> send_report(smtp::TlsReport report);
   net::Task<void> mail_report(const smtp::TlsReport& report);
   net::asio::awaitable<void> housekeeping();
+  net::asio::awaitable<void> release(std::vector<std::string> destinations);
+  void spawn(net::asio::awaitable<void> work);
 
   class QueueIntake;
 
   const MailOutParts parts_;
+  net::LoopPool* loops_ = nullptr;  // once started
   const std::string hostname_;
   const std::filesystem::path sending_file_;
   std::string report_contact_;

@@ -4,6 +4,7 @@
 #include "smtp/outbound/destination.h"
 
 #include <array>
+#include <limits>
 
 namespace relais::admin {
 namespace {
@@ -14,16 +15,24 @@ json describe(const directory::Route& route) {
   return row;
 }
 
-// What mail for the route's domain waits under; for patterns nobody can name them all.
-std::vector<std::string> destinations_of(const directory::Route& route) {
+bool is_pattern(std::string_view domain) { return domain == "*" || domain.starts_with('.'); }
+
+// What mail for the route's domain or domains waits under.
+net::Task<std::vector<std::string>> destinations_of(Backend& backend, const directory::Route& route) {
   std::vector<std::string> out;
-  if (route.domain != "*" && !route.domain.starts_with('.')) {
+  const bool pattern = is_pattern(route.domain);
+  if (!pattern || route.kind != directory::Route::Kind::mx) out.push_back(smtp::to_string(smtp::destination_of(route, route.domain)));
+  if (!pattern) {
     out.push_back(smtp::to_string(smtp::Destination{smtp::Destination::Kind::mx, route.domain}));
-    out.push_back(smtp::to_string(smtp::destination_of(route, route.domain)));
-  } else if (route.kind != directory::Route::Kind::mx) {
-    out.push_back(smtp::to_string(smtp::destination_of(route, route.domain)));
+    co_return out;
   }
-  return out;
+  RELAIS_CO_TRY(auto* queue, backend.mail.queue());
+  for (auto& waiting : queue->destinations(std::numeric_limits<std::size_t>::max())) {
+    const auto parsed = smtp::parse_destination(waiting.destination);
+    if (!parsed || parsed->kind != smtp::Destination::Kind::mx) continue;
+    if (route.domain == "*" || parsed->name.ends_with(route.domain)) out.push_back(std::move(waiting.destination));
+  }
+  co_return out;
 }
 
 net::Task<std::optional<directory::Route>> existing(Backend& backend, const std::string& domain) {
@@ -40,9 +49,9 @@ net::Task<json> set(Backend& backend, const json& request) {
   RELAIS_CO_TRY(auto route, directory::parse_route(domain, target, text_argument_or(request, "auth", ""), text_argument_or(request, "tls", "")));
   RELAIS_CO_TRY(const auto before, co_await existing(backend, route.domain));
   RELAIS_CO_TRY_VOID(co_await backend.directory.set_route(route));
-  auto touched = destinations_of(route);
+  RELAIS_CO_TRY(auto touched, co_await destinations_of(backend, route));
   if (before) {
-    auto old = destinations_of(*before);
+    RELAIS_CO_TRY(auto old, co_await destinations_of(backend, *before));
     touched.insert(touched.end(), old.begin(), old.end());
   }
   RELAIS_CO_TRY_VOID(co_await backend.mail.routes_changed(std::move(touched)));
@@ -65,7 +74,8 @@ net::Task<json> remove(Backend& backend, const json& request) {
   RELAIS_CO_TRY(const auto before, co_await existing(backend, parsed.domain));
   if (!before) co_return fail(Fault::refused, "no route for '" + parsed.domain + "'; relais route list shows those there are");
   RELAIS_CO_TRY_VOID(co_await backend.directory.remove_route(parsed.domain));
-  RELAIS_CO_TRY_VOID(co_await backend.mail.routes_changed(destinations_of(*before)));
+  RELAIS_CO_TRY(auto touched, co_await destinations_of(backend, *before));
+  RELAIS_CO_TRY_VOID(co_await backend.mail.routes_changed(std::move(touched)));
   co_return json{{"domain", parsed.domain}, {"removed", true}};
 }
 

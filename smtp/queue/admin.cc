@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <limits>
 #include <set>
 #include <tuple>
 
@@ -270,6 +271,28 @@ net::Task<ActionResult> Queue::Impl::apply_to(QueueShard& shard, const std::vect
     parts.trace.add(std::move(event));
   }
   co_return change.result;
+}
+
+// By the schedule alone: what waits for other destinations costs nothing.
+net::Task<void> Queue::Impl::release(std::shared_ptr<Impl> self, std::string destination) {
+  self->scheduler.open_gate(destination, self->now());
+  self->kick();
+  const auto due_already = self->seconds();
+  for (const auto& shard : self->shards) {
+    for (PriorityClass priority = 0; priority < kPriorityClasses; ++priority) {
+      Position from{.priority = priority, .due = due_already + 1, .id = 0};
+      for (bool more = true; more;) {
+        RELAIS_CO_TRY(const auto later, shard->due(destination, from, std::numeric_limits<std::int64_t>::max(), kActSlice));
+        std::vector<JobRef> jobs;
+        for (const auto& position : later.jobs) jobs.push_back({.id = position.id, .destination = destination});
+        if (!jobs.empty()) RELAIS_CO_TRY_VOID(co_await self->apply_to(*shard, jobs, {}, Action::retry));
+        more = later.next.has_value();
+        if (more) from = *later.next;
+      }
+    }
+  }
+  self->kick();
+  co_return Result<void>{};
 }
 
 net::Task<ActionResult> Queue::Impl::apply(std::shared_ptr<Impl> self, Filter filter, Action action) {

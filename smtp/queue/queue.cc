@@ -293,11 +293,8 @@ net::Task<std::vector<ShownMessage>> Queue::show(std::string id) { return Impl::
 net::Task<ActionResult> Queue::apply(Filter filter, Action action) { return Impl::apply(impl_, std::move(filter), action); }
 net::Task<std::vector<std::string>> Queue::why(std::string what) { return Impl::why(impl_, std::move(what)); }
 std::vector<ShownDestination> Queue::destinations(std::size_t limit) const { return impl_->scheduler.describe_all(limit); }
-void Queue::release_account(std::uint64_t account) { release_destination("account:" + std::to_string(account)); }
-void Queue::release_destination(const std::string& destination) {
-  impl_->scheduler.open_gate(destination, impl_->now());
-  impl_->kick();
-}
+net::Task<void> Queue::release_account(std::uint64_t account) { return Impl::release(impl_, "account:" + std::to_string(account)); }
+net::Task<void> Queue::release_destination(std::string destination) { return Impl::release(impl_, std::move(destination)); }
 
 std::uint64_t Queue::messages() const {
   std::uint64_t count = 0;

@@ -89,10 +89,11 @@ class Queue {
   net::Task<std::vector<std::string>> why(std::string what);
   /// With something to send, in trouble, or connected. At most `limit`, the longest shut first.
   std::vector<ShownDestination> destinations(std::size_t limit) const;
-  /// The placement of an account has changed: what waited for it ("account:NUMBER") is tried at once.
-  void release_account(std::uint64_t account);
-  /// A route or a legacy platform has changed: the destination's gate opens.
-  void release_destination(const std::string& destination);
+  /// The placement of an account has changed: all that waits for it ("account:NUMBER") is tried at once.
+  net::Task<void> release_account(std::uint64_t account);
+  /// A route or a legacy platform has changed: the destination's gate opens, and all that waits for it is due at once, but what is held.
+  /// In steps as apply().
+  net::Task<void> release_destination(std::string destination);
 
   /// Messages in the queue, and attempts under way.
   std::uint64_t messages() const;

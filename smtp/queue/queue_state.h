@@ -92,6 +92,7 @@ struct Queue::Impl : std::enable_shared_from_this<Queue::Impl> {
   static net::Task<JobPage> list(std::shared_ptr<Impl> self, Filter filter, std::string after, std::size_t limit);
   static net::Task<std::vector<ShownMessage>> show(std::shared_ptr<Impl> self, std::string id);
   static net::Task<ActionResult> apply(std::shared_ptr<Impl> self, Filter filter, Action action);
+  static net::Task<void> release(std::shared_ptr<Impl> self, std::string destination);
   static net::Task<std::vector<std::string>> why(std::shared_ptr<Impl> self, std::string what);
   net::Task<ActionResult> apply_to(QueueShard& shard, const std::vector<JobRef>& jobs, const std::vector<LoadedJob>& loaded, Action action);
   std::string explain(std::uint16_t shard, const JobRef& ref, const LoadedJob& loaded) const;
