@@ -42,6 +42,7 @@ class Reader {
     }
     if (!out_.any) return std::move(out_);
     if (fields.too_many()) fault("the message has too many header fields");
+    if (fields.lone_line_ends()) fault("the message has header fields with stray line ends");
     finish();
     return std::move(out_);
   }

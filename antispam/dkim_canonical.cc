@@ -74,6 +74,13 @@ std::string_view without_line_end(std::string_view raw) noexcept {
   return raw;
 }
 
+bool has_lone_line_end(std::string_view raw) noexcept {
+  for (std::size_t at = 0; (at = raw.find_first_of("\r\n", at)) != std::string_view::npos; at += 2) {
+    if (!raw.substr(at).starts_with("\r\n")) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 std::optional<Canonicals> parse_canonicals(std::string_view value) {
@@ -208,6 +215,7 @@ HeaderFields::HeaderFields(std::string_view header) : too_many_(header.size() > 
       too_many_ = true;
       break;
     }
+    lone_line_ends_ = lone_line_ends_ || has_lone_line_end(field.raw);
     by_name_[to_lower(field.name)].push_back(static_cast<std::uint32_t>(fields_.size()));
     fields_.push_back(field);
   }

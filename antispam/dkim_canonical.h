@@ -88,6 +88,9 @@ class HeaderFields {
   /// In message order; lines that are none left out.
   const std::vector<message::Field>& all() const noexcept { return fields_; }
   bool too_many() const noexcept { return too_many_; }
+  /// A CR or LF that stands alone in a field: where its line ends is read in more than one way, and SMTP passes no such message on (RFC
+  /// 5321 §2.3.8).
+  bool lone_line_ends() const noexcept { return lone_line_ends_; }
   /// RFC 6376 §5.4.2: each name takes the lowest field of it that no earlier one took; a name without any is skipped. Linear.
   std::vector<const message::Field*> select(std::span<const std::string_view> names) const;
   /// How many fields of that name there are.
@@ -97,6 +100,7 @@ class HeaderFields {
   std::vector<message::Field> fields_;
   std::unordered_map<std::string, std::vector<std::uint32_t>> by_name_;  ///< lower case; positions, ascending
   bool too_many_ = false;
+  bool lone_line_ends_ = false;
 };
 
 /// Names of the fields that our signatures cover, "h=" of DKIM and ARC: each of the header's fields that shall be signed, by name as often

@@ -98,6 +98,30 @@ Result<std::string> sign_digest(EVP_PKEY& key, DkimKey::Algorithm algorithm, std
   return out;
 }
 
+std::string with_key_info(std::string_view record) {
+  const auto tags = TagList::parse(record);
+  const auto unchanged = [&] { return std::string(record); };
+  if (!tags || !iequals(tags->find("k").value_or("rsa"), "rsa")) return unchanged();
+  const auto value = tags->get("p");
+  const auto der = from_base64(without_space(value));
+  if (!der || der->empty() || der->size() > kMaxPublicKey) return unchanged();
+  const auto* at = octets(*der);
+  const KeyPointer known(d2i_PUBKEY(nullptr, &at, static_cast<long>(der->size())));
+  if (known) return unchanged();
+  const auto key = read_rsa(*der);
+  unsigned char* info = nullptr;
+  const auto size = key ? i2d_PUBKEY(key.get(), &info) : 0;
+  ERR_clear_error();
+  if (size <= 0) return unchanged();
+  const auto text = to_base64({reinterpret_cast<const char*>(info), static_cast<std::size_t>(size)});
+  OPENSSL_free(info);
+  // The value is a view of the record.
+  const auto begin = static_cast<std::size_t>(value.data() - record.data());
+  auto out = unchanged();
+  out.replace(begin, value.size(), text);
+  return out;
+}
+
 bool is_key_record(std::string_view record) {
   const auto tags = TagList::parse(record);
   return tags && tags->has("p");

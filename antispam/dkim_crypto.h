@@ -42,6 +42,10 @@ struct PublicKey {
 ///   unknown kind of key (k=), a key that can't be read.
 /// Source: RFC 6376 §3.6.1, RFC 8463 §4.2
 Result<PublicKey> parse_key_record(std::string_view record);
+/// A key record whose RSA key is the bare RSAPublicKey of RFC 6376 §3.6.1 with a SubjectPublicKeyInfo instead, which is what nearly all
+/// publish and all that libopendkim reads; every other record as it is.
+std::string with_key_info(std::string_view record);
+
 /// Whether a TXT record is meant as a key: there may be others at the name.
 bool is_key_record(std::string_view record);
 

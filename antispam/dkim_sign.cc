@@ -69,11 +69,8 @@ Result<std::string> sign_with(DKIM_LIB* library, const DkimKey& key, std::span<c
   }
   status = ::dkim_eoh(handle.get());
   if (status != DKIM_STAT_OK) return failed(handle.get(), status, "dkim_eoh");
-  for (const auto piece : body) {
-    if (piece.empty()) continue;
-    status = ::dkim_body(handle.get(), dkim_text(piece), piece.size());
-    if (status != DKIM_STAT_OK) return failed(handle.get(), status, "dkim_body");
-  }
+  status = feed_body(handle.get(), body);
+  if (status != DKIM_STAT_OK) return failed(handle.get(), status, "dkim_body");
   status = ::dkim_eom(handle.get(), nullptr);
   if (status != DKIM_STAT_OK) return failed(handle.get(), status, "dkim_eom");
   unsigned char* value = nullptr;

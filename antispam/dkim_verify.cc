@@ -2,6 +2,7 @@
 #include "antispam/dkim_verify.h"
 
 #include "antispam/dkim_canonical.h"
+#include "antispam/dkim_crypto.h"
 #include "antispam/dkim_tags.h"
 #include "antispam/key_lookup.h"
 #include "antispam/opendkim.h"
@@ -218,6 +219,7 @@ class Verification {
   /// Why the header can't be given to the library; empty where it can.
   std::string_view unfit() const {
     if (header_.too_many()) return "the message has too many header fields";
+    if (header_.lone_line_ends()) return "the message has header fields with stray line ends";
     // The library reads fields up to a NUL: what stands behind it would pass for signed.
     const auto odd = [](const message::Field& field) { return field.raw.size() > kMaxDkimField || field.raw.contains('\0'); };
     if (std::ranges::any_of(header_.all(), odd)) return "the message has header fields that can't be verified";
@@ -261,11 +263,7 @@ class Verification {
 
   void body_done() {
     if (waiting_) return stop_all(Outcome::temperror, "the key could not be asked for");
-    for (const auto piece : message_.body) {
-      if (piece.empty()) continue;
-      if (::dkim_body(handle_.get(), dkim_text(piece), piece.size()) != DKIM_STAT_OK)
-        return stop_all(Outcome::temperror, "no memory for the verification");
-    }
+    if (feed_body(handle_.get(), message_.body) != DKIM_STAT_OK) return stop_all(Outcome::temperror, "no memory for the verification");
     bool testing = false;
     static_cast<void>(::dkim_eom(handle_.get(), &testing));  // of one signature; each has its own result below
     DKIM_SIGINFO** list = nullptr;
@@ -300,11 +298,11 @@ class Verification {
         decide(candidate, Outcome::pass, "");
     } else if (error == DKIM_SIGERROR_KEYTOOSMALL) {
       decide(candidate, Outcome::policy, "the key is too short");
+    } else if (error == DKIM_SIGERROR_EXPIRED || error == DKIM_SIGERROR_FUTURE) {
+      decide(candidate, Outcome::fail, "the signature has expired, or is of the future");
     } else if (error == DKIM_SIGERROR_BADSIG || error == DKIM_SIGERROR_OK || error == DKIM_SIGERROR_UNKNOWN) {
       decide(candidate, Outcome::fail,
              right && body == DKIM_SIGBH_MISMATCH ? "the body was changed" : "the header was changed, or the key is another");
-    } else if (error == DKIM_SIGERROR_EXPIRED || error == DKIM_SIGERROR_FUTURE) {
-      decide(candidate, Outcome::fail, "the signature has expired, or is of the future");
     } else {
       decide(candidate, Outcome::permerror, std::string("the key or signature can't be used: ") + ::dkim_sig_geterrorstr(error));
     }
@@ -316,9 +314,10 @@ class Verification {
         key_name(to_lower(dkim_view(::dkim_sig_getselector(signature))), to_lower(dkim_view(::dkim_sig_getdomain(signature))));
     const auto* key = self->keys_.find(name);
     if (key == nullptr) return DKIM_CBSTAT_TRYAGAIN;
-    if (key->record.empty() || key->record.size() >= size || key->record.contains('\0')) return DKIM_CBSTAT_NOTFOUND;
-    std::memcpy(buffer, key->record.data(), key->record.size());
-    buffer[key->record.size()] = '\0';
+    const auto record = with_key_info(key->record);
+    if (record.empty() || record.size() >= size || record.contains('\0')) return DKIM_CBSTAT_NOTFOUND;
+    std::memcpy(buffer, record.data(), record.size());
+    buffer[record.size()] = '\0';
     return DKIM_CBSTAT_CONTINUE;
   }
 

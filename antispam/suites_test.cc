@@ -1,4 +1,6 @@
 // Published DKIM and ARC test messages, where they are at hand.
+#include "antispam/dkim_canonical.h"
+#include "antispam/dkim_tags.h"
 #include "antispam/signing_testing.h"
 #include "base/ascii.h"
 
@@ -6,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -52,6 +55,19 @@ TEST(Suites, Rfc8463) {
   EXPECT_EQ(bench.outcomes(with_crlf(read(folder / "rfc8463" / "signed.eml"))), "pass pass");
 }
 
+/// What the suite lets pass and we don't, on purpose: our outcomes, and the rule.
+struct Declined {
+  std::string_view file;
+  std::string_view outcomes;
+  std::string_view why;
+};
+constexpr Declined kDeclined[] = {
+    {"corpus/mine_ietf01_3.txt", "neutral",
+     "a draft's signature, without v=: RFC 6376 §3.5 requires it, §6.1.1 has such a signature ignored"},
+    {"corpus/mine_ietf01_4.txt", "neutral", "the same"},
+    {"corpus/multiple_2.txt", "neutral policy policy neutral", "its good signature is of SHA-1, the others are malformed: RFC 8301 §3.1"},
+};
+
 // Expectations of another verifier, from a time of weaker keys: what RFC 8301 refuses must not pass here, what is left must agree.
 TEST(Suites, MailDkim) {
   const auto folder = suites();
@@ -60,6 +76,7 @@ TEST(Suites, MailDkim) {
   const auto dns = nlohmann::json::parse(read(folder / "mail-dkim" / "dns.json"));
   std::size_t compared = 0;
   std::size_t refused = 0;
+  std::size_t named = 0;
   for (const auto& one : expected) {
     if (one.at("domainkeys_only").get<bool>()) continue;
     Bench bench;
@@ -75,11 +92,29 @@ TEST(Suites, MailDkim) {
       ++refused;
       continue;
     }
+    if (const auto* declined = std::ranges::find(kDeclined, file, &Declined::file); declined != std::end(kDeclined)) {
+      EXPECT_EQ(outcomes, declined->outcomes) << file << ": " << declined->why;
+      ++named;
+      continue;
+    }
     ++compared;
     const bool should = one.at("expect").get<std::string>() == "pass";
     EXPECT_EQ(passes, should) << file << ": " << outcomes << ", expected " << one.at("expect") << " " << one.at("note");
   }
-  std::cout << compared << " compared, " << refused << " with weak keys or hashes refused\n";
+  EXPECT_EQ(named, std::size(kDeclined));
+  std::cout << compared << " compared, " << refused << " with weak keys or hashes refused, " << named << " declined by name\n";
+}
+
+/// When a message was on its way: the latest t= of its DKIM and ARC fields, so that no signature is of the future and none has expired.
+std::int64_t time_of(std::string_view message) {
+  std::int64_t latest = 0;
+  const HeaderFields fields(message.substr(0, message::header_end(message)));
+  for (const auto& field : fields.all()) {
+    const auto tags = TagList::parse(field.value);
+    const auto time = tags ? parse_u64(tags->get("t")) : std::nullopt;
+    if (time) latest = std::max(latest, static_cast<std::int64_t>(*time));
+  }
+  return latest;
 }
 
 /// mail-auth's files: "name record" lines, an empty line, the message.
@@ -99,13 +134,18 @@ void run_mail_auth(const fs::path& file) {
     at = end + 1;
   }
   const auto message = with_crlf(std::string_view(text).substr(at + 1));
-  const auto results = bench.verify(message, 1'667'843'664);
-  const auto chain = bench.chain(message, 1'667'843'664);
+  const auto results = bench.verify(message, time_of(message));
+  const auto chain = bench.chain(message, time_of(message));
   EXPECT_FALSE(results.empty() && chain.status == ArcChain::Status::none) << file;
   for (const auto& result : results) {
     const bool weak = result.outcome == DkimResult::Outcome::policy;
+    // Its x= was a day after its t=: RFC 6376 §3.5 lets us refuse it, and libopendkim asks the machine's clock.
+    const bool expired = file.filename() == "005.txt" && result.reason.contains("has expired");
+    // The author's, of a message that a mailing list has added a footer to and signed anew: that is what the chain is for.
+    const bool changed =
+        file.parent_path().filename() == "arc" && result.selector == "velikisrpan22" && result.outcome == DkimResult::Outcome::fail;
     const bool elsewhere = result.reason.contains("there is no key");
-    EXPECT_TRUE(weak || elsewhere || result.outcome == DkimResult::Outcome::pass)
+    EXPECT_TRUE(weak || expired || changed || elsewhere || result.outcome == DkimResult::Outcome::pass)
         << file << ": " << to_string(result.outcome) << " " << result.reason;
   }
   if (chain.status != ArcChain::Status::none) EXPECT_EQ(chain.status, ArcChain::Status::pass) << file << ": " << chain.reason;

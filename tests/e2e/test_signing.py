@@ -3,13 +3,15 @@ import base64
 import os
 import pathlib
 import random
-import shutil
 import subprocess
 import sys
 
+import dkim
 import pytest
 
-dkim = pytest.importorskip("dkim", reason="python3-dkim is not installed")
+import relais
+from milter import Milter
+
 TOOL = os.environ.get("RELAIS_SIGNING_TOOL") or str(pathlib.Path(os.environ.get("RELAIS_BINARY", "build/dev/admin/relais")).parents[1] / "tests" / "signing_tool")
 DOMAIN = "example.org"
 NAMESPACE = os.path.join(os.path.dirname(__file__), "dns_namespace.py")
@@ -46,7 +48,7 @@ def keys(tmp_path_factory):
 
 
 def run(*arguments, message=b""):
-    done = subprocess.run([TOOL, *arguments], input=message, capture_output=True, timeout=120)
+    done = subprocess.run([TOOL, *arguments], input=message, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout
 
@@ -101,15 +103,17 @@ def test_changed_messages_are_told_alike(keys):
         at = rng.randrange(len(signed))
         changed = signed[:at] + bytes([rng.choice(b" \tabxyz;=:0189,<>")]) + signed[at + 1 :]
         try:
-            theirs = bool(dkim.verify(changed, dnsfunc=lookup(records)))
-        except dkim.DKIMException:
+            theirs = dkim.DKIM(changed).verify(dnsfunc=lookup(records))
+        except dkim.MessageFormatError:
+            theirs = None  # what is no header field to it is one that is not signed to us
+        except (dkim.DKIMException, ValueError):  # the latter from its base64, for a signature that is none any more
             theirs = False
         mine = ours(changed, dns)[0] == ["pass"]
         if mine != theirs:
             disagreements.append((at, signed[max(0, at - 20) : at + 20], changed[at : at + 1], mine, theirs))
     # One of both may be stricter about what is malformed; none may take for good what the other finds changed.
-    assert not [d for d in disagreements if d[3]], disagreements
-    assert len(disagreements) <= 3, disagreements
+    assert not [d for d in disagreements if d[3] and d[4] is False], disagreements
+    assert len([d for d in disagreements if d[4]]) <= 3, disagreements
 
 
 def arc_set(message, arguments):
@@ -134,49 +138,70 @@ def test_dkimpy_accepts_our_chains(keys):
 
 
 def test_our_validator_accepts_dkimpy_chains(keys):
-    pytest.importorskip("authres", reason="python3-authres is not installed, dkimpy seals with it")
     arguments, _, dns = keys
     message = b"Authentication-Results: mx.example.org; spf=pass smtp.mailfrom=ann@example.org; arc=none\r\n" + MESSAGES["plain"]
     for instance in range(1, 4):
         message = arc_set(message, arguments)
         assert message.startswith(b"ARC-Seal: i=%d;" % instance), message[:200]
         assert ours(message, dns)[1] == "pass", message
-        message = message.replace(b"spf=pass smtp.mailfrom=ann@example.org; arc=none\r\nFrom", b"arc=pass\r\nFrom", 1)
+        # What the next handler finds: dkimpy takes cv= from there.
+        message = message.replace(b"\nAuthentication-Results: mx.example.org; spf=pass smtp.mailfrom=ann@example.org; arc=none", b"\nAuthentication-Results: mx.example.org; arc=pass", 1)
     # And mixed: ours on top of theirs.
     message = run("seal", str(dns), "mx.example.org; arc=pass", *arguments["ed25519"], message=message)
     assert ours(message, dns)[1] == "pass"
 
 
-ONCE = [name for name in MESSAGES if name != "doubled"]  # opendkim-testmsg refuses fields that should come once and come twice
-needs_opendkim = pytest.mark.skipif(shutil.which("opendkim-testmsg") is None, reason="opendkim-testmsg is not installed")
+ONCE = [name for name in MESSAGES if name != "doubled"]  # OpenDKIM refuses fields that should come once and come twice
 
 
-@needs_opendkim
-@pytest.mark.parametrize("name", ONCE)
-def test_ours_accept_opendkim(keys, name):
+@pytest.fixture(scope="module", params=["rsa", "ed25519"])
+def opendkim(request, keys, tmp_path_factory):
+    """OpenDKIM as mail servers run it, signing with one of the keys."""
+    arguments, _, _ = keys
+    folder = tmp_path_factory.mktemp("opendkim")
+    # Its Ed25519 signatures over headers in the simple form are wrong: dkimpy does not take them either.
+    form = {"rsa": "simple/relaxed", "ed25519": "relaxed/simple"}[request.param]
+    (folder / "opendkim.conf").write_text(
+        f"Mode s\nDomain {DOMAIN}\nSelector {request.param}\nKeyFile {arguments[request.param][3]}\nSignatureAlgorithm {request.param}-sha256\n"
+        f"Canonicalization {form}\nSocket local:{folder}/socket\nInternalHosts 127.0.0.1\nRequireSafeKeys no\nSyslog no\nBackground no\n"
+        "DNSTimeout 5\nTemporaryDirectory /tmp\n")
+    process = subprocess.Popen(["opendkim", "-f", "-x", str(folder / "opendkim.conf")], stderr=subprocess.PIPE)
+    try:
+        relais.wait_until(lambda: process.poll() is not None or (folder / "socket").exists(), "opendkim")
+        assert process.poll() is None, process.stderr.read()
+        yield str(folder / "socket")
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.mark.parametrize("name", [name for name in ONCE if name != "no-last-line-end"])  # no mail server hands such a message on
+def test_ours_accept_opendkim(keys, opendkim, name):
+    milter = Milter(opendkim)
+    field = milter.added(MESSAGES[name], f"ann@{DOMAIN}")
+    milter.close()
+    assert field.startswith(b"DKIM-Signature:"), field
+    assert ours(field + MESSAGES[name], keys[2])[0] == ["pass"], field
+
+
+def test_sha1_is_worth_nothing(keys):
+    """All that opendkim-testmsg signs with. RFC 8301 section 3.1: verifiers must not take it, whatever it says."""
     arguments, _, dns = keys
     command = ["opendkim-testmsg", "-C", "-d", DOMAIN, "-s", "rsa", "-k", arguments["rsa"][3]]
-    done = subprocess.run(command, input=MESSAGES[name], capture_output=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    assert ours(done.stdout, dns)[0] == ["pass"], done.stdout[:1000]
+    done = subprocess.run(command, input=MESSAGES["plain"], capture_output=True)
+    assert done.returncode == 0 and b"a=rsa-sha1" in done.stdout, done.stderr
+    assert ours(done.stdout, dns)[0] == ["policy"], done.stdout[:1000]
 
 
-def namespaces_work():
-    return shutil.which("unshare") is not None and subprocess.run(["unshare", "-mn", "true"], capture_output=True).returncode == 0
-
-
-@needs_opendkim
 @pytest.mark.parametrize("name", ONCE)
 def test_opendkim_accepts_ours(keys, name):
     """OpenDKIM asks the system's resolver: it gets a network and a resolv.conf of its own, where a small server has our records."""
-    if not namespaces_work():
-        pytest.skip("needs unshare and the right to use it")
     arguments, _, dns = keys
     for algorithm in ("rsa", "ed25519"):
         signed = run("sign", *arguments[algorithm], message=MESSAGES[name])
-        command = ["unshare", "-mn", sys.executable, NAMESPACE, str(dns), "opendkim-testmsg"]
-        done = subprocess.run(command, input=signed, capture_output=True, timeout=60)
+        command = ["unshare", "-mn" if os.geteuid() == 0 else "-rmn", sys.executable, NAMESPACE, str(dns), "opendkim-testmsg"]
+        done = subprocess.run(command, input=signed, capture_output=True)
         assert done.returncode == 0 and not done.stdout, (algorithm, done.stdout, done.stderr)
         changed = signed.replace(DATE, DATE.replace(b"Thu", b"Fri"))
-        done = subprocess.run(command, input=changed, capture_output=True, timeout=60)
+        done = subprocess.run(command, input=changed, capture_output=True)
         assert done.returncode != 0, "the check itself does not tell a changed message"
