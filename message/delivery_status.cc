@@ -4,8 +4,8 @@
 #include "base/ascii.h"
 #include "message/date.h"
 #include "message/decode.h"
+#include "message/encode.h"
 #include "message/header.h"
-#include "message/quoted_printable.h"
 
 #include <algorithm>
 #include <array>
@@ -304,9 +304,16 @@ struct Part {
   std::string text;
 };
 
+/// Every octet counts: a header that comes back is what was sent.
+std::string quoted_printable(std::string_view octets) {
+  std::string out;
+  append_quoted_printable(out, octets, false);
+  return out;
+}
+
 Part text_part(std::string text) {
   if (is_ascii(text) && fits_as_it_is(text)) return {"text/plain; charset=us-ascii", "", std::move(text)};
-  return {"text/plain; charset=utf-8", "quoted-printable", encode_quoted_printable(text)};
+  return {"text/plain; charset=utf-8", "quoted-printable", quoted_printable(text)};
 }
 
 /// RFC 6533 §4: the types that may hold UTF-8, for those who can read them; RFC 6522 §4: else quoted-printable.
@@ -314,7 +321,7 @@ Part header_part(std::string_view header, bool smtputf8) {
   const bool as_is = fits_as_it_is(header);
   if (is_ascii(header) && as_is) return {"text/rfc822-headers", "", std::string(header)};
   if (smtputf8 && as_is && is_utf8(header)) return {"message/global-headers", "8bit", std::string(header)};
-  return {"text/rfc822-headers", "quoted-printable", encode_quoted_printable(header)};
+  return {"text/rfc822-headers", "quoted-printable", quoted_printable(header)};
 }
 
 Part message_part(std::string_view message, bool smtputf8) {

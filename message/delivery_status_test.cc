@@ -5,7 +5,6 @@
 #include "message/decode.h"
 #include "message/header.h"
 #include "message/mime.h"
-#include "message/quoted_printable.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -298,17 +297,6 @@ TEST(DeliveryStatus, EveryStatusHasAnExplanation) {
         EXPECT_EQ(explanation.advice.empty(), action == DeliveryAction::delayed) << status;
       }
     }
-  }
-}
-
-TEST(QuotedPrintable, RoundTripInShortLines) {
-  for (const auto& text :
-       {std::string(), std::string("plain\r\n"), std::string("sp \r\ntab\t\r\n"), std::string(500, 'x'), std::string(500, '='),
-        std::string("a\rb\nc\0d", 7), std::string("\xC3\xBC\r\n\r\nend"), std::string(75, 'a') + "=", std::string(76, 'a') + "\r\n"}) {
-    const auto encoded = encode_quoted_printable(text);
-    EXPECT_EQ(decode_transfer(Encoding::quoted_printable, encoded), text);
-    for (const auto line : split(encoded, '\n')) EXPECT_LE(trim(line).size(), 76U);
-    EXPECT_TRUE(is_ascii(encoded));
   }
 }
 

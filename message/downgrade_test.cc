@@ -189,6 +189,18 @@ TEST(Encode, QuotedPrintable) {
   }
 }
 
+TEST(Encode, QuotedPrintableComesBackFromShortLines) {
+  for (const auto& text :
+       {std::string(), std::string("plain\r\n"), std::string("sp \r\ntab\t\r\n"), std::string(500, 'x'), std::string(500, '='),
+        std::string("a\rb\nc\0d", 7), std::string("\xC3\xBC\r\n\r\nend"), std::string(75, 'a') + "=", std::string(76, 'a') + "\r\n"}) {
+    std::string encoded;
+    append_quoted_printable(encoded, text, false);
+    EXPECT_EQ(decode_transfer(Encoding::quoted_printable, encoded), text);
+    for (const auto line : split(encoded, '\n')) EXPECT_LE(trim(line).size(), 76U);
+    EXPECT_TRUE(is_ascii(encoded));
+  }
+}
+
 TEST(Encode, Base64Lines) {
   for (const std::size_t size : {0U, 1U, 56U, 57U, 58U, 114U, 1'000U}) {
     const std::string octets(size, '\xFE');
