@@ -246,11 +246,10 @@ net::Task<void> MailOut::send_report(smtp::TlsReport report) {
 }
 
 net::Task<void> MailOut::mail_report(const smtp::TlsReport& report) {
-  const auto end = message::header_end(report.message);
-  const std::string_view text = report.message;
   // RFC 8460 §5.3: DKIM in the name of the domain that reports.
   const auto domain = report_contact_.substr(report_contact_.rfind('@') + 1);
-  const auto fields = co_await signing_->sign(domain, text.substr(0, end), text.substr(end));
+  const auto signatures = co_await signing_->sign(domain, {.content = report.message});
+  const std::string_view text = signatures.content.empty() ? report.message : signatures.content;
   queue::NewMessage message;
   message.trace_id = log::new_session_id() + "-r";
   message.sender = report_contact_;
@@ -260,7 +259,7 @@ net::Task<void> MailOut::mail_report(const smtp::TlsReport& report) {
     if (way) message.recipients.push_back({.address = address, .notify = {smtp::Notify::kNever}, .destination = std::move(*way)});
   }
   if (message.recipients.empty()) co_return Result<void>{};
-  message.content = storage::make_blob(fields, storage::encode_chunks(text));
+  message.content = storage::make_blob(signatures.fields, storage::encode_chunks(text));
   message.eight_bit = !is_ascii(text);
   message.optional_tls = true;  // RFC 8460 §3: also where TLS is what is broken
   message.client = "here";

@@ -132,6 +132,9 @@ Session::Done Session::accept_message() {
   } else if (!transaction_.onward.empty() && may_send_everywhere()) {
     note_author(arrival);
   }
+  // What was declared counts for nothing where the octets are others: a label alone is no reason to convert, which would break signatures.
+  arrival.eight_bit = !is_ascii(arrival.content);
+  arrival.binary = transaction_.body == Body::binary;
   arrival.trace = trace_fields();
   trace_received(arrival);
 

@@ -39,14 +39,22 @@ net::Task<storage::SharedChunks> Session::encode(std::string_view content) {
   co_return prepared->chunks();
 }
 
-// Of the author's domain, for what its own users send.
-net::asio::awaitable<std::string> Session::signatures(const Arrival& arrival) {
+// Of the author's domain, for what its own users send. What is signed replaces the content.
+net::asio::awaitable<void> Session::sign(Arrival& arrival) {
+  if (arrival.signatures) co_return;
+  auto& fields = arrival.signatures.emplace();
   auto* signer = context_.platform.outgoing->signer;
-  if (signer == nullptr || arrival.author_domain.empty()) co_return std::string();
-  const auto end = message::header_end(arrival.content);
-  auto fields = co_await signer->sign(arrival.author_domain, arrival.content.substr(0, end), arrival.content.substr(end));
+  if (signer == nullptr || arrival.author_domain.empty()) co_return;
+  auto done = co_await signer->sign(arrival.author_domain, {arrival.content, arrival.binary, transaction_.smtputf8});
+  if (!done.content.empty()) {
+    trace_policy("made 7bit to be signed");
+    arrival.mended = std::move(done.content);
+    arrival.content = arrival.mended;
+    arrival.eight_bit = !is_ascii(arrival.content);
+    arrival.binary = false;
+  }
+  fields = std::move(done.fields);
   if (!fields.empty()) trace_policy("signed by " + arrival.author_domain);
-  co_return fields;
 }
 
 // In front of what an alias sends on: where it passed (so that it is not taken a second time), and our word for how it came.
@@ -67,14 +75,14 @@ net::asio::awaitable<std::string> Session::forward_fields(const Arrival& arrival
 /// @param without  recipients (by position) that are left out
 net::Task<std::vector<queue::NewMessage>> Session::compose(Arrival& arrival, const std::vector<bool>& without) {
   const auto& transaction = transaction_;
+  if (!transaction.onward.empty()) co_await sign(arrival);
+  const auto signed_by_us = arrival.signatures.value_or("");
   RELAIS_CO_TRY(const auto chunks, co_await encode(arrival.content));
-  const auto signed_by_us = transaction.onward.empty() ? std::string() : co_await signatures(arrival);
-  const bool eight_bit = transaction.body == Body::eight_bit || !is_ascii(arrival.content);
   const auto base = [&] {
     queue::NewMessage message;
     message.trace_id = transaction.id;
-    message.eight_bit = eight_bit;
-    message.binary = transaction.body == Body::binary;
+    message.eight_bit = arrival.eight_bit;
+    message.binary = arrival.binary;
     message.smtputf8 = transaction.smtputf8;
     message.require_tls = transaction.require_tls;
     message.optional_tls = arrival.tls_optional;

@@ -75,13 +75,28 @@ class Relays {
   virtual std::unique_ptr<Relay> open(const std::string& destination, net::Loop& loop) = 0;
 };
 
+/// A message that is to be signed. The octets outlive the call.
+struct ToSign {
+  std::string_view content{};
+  bool binary = false;    ///< BODY=BINARYMIME
+  bool smtputf8 = false;  ///< its header may hold UTF-8
+};
+
+struct Signatures {
+  std::string fields{};   ///< DKIM-Signature fields; empty: it is not signed
+  std::string content{};  ///< the message that was signed, header and body, where it had to change for that; empty: it is as it was given
+};
+
 /// Signs what leaves. Threads: any loop's; the work is done by workers. The octets outlive the call.
 class Signer {
  public:
   virtual ~Signer() = default;
-  /// DKIM-Signature fields of the active keys of a domain; empty where it has none, or they can't sign this message (which is logged).
-  virtual net::asio::awaitable<std::string> sign(std::string domain, std::string_view header, std::string_view body) = 0;
-  /// An ARC set in the name of `domain`, for a message that is forwarded as it came; empty as above, and where the chain takes no more.
+  /// With the active keys of a domain; no fields where it has none, or they can't sign this message (which is logged).
+  /// Content that is not 7bit is made so first (RFC 6376 §5.3): a host without 8BITMIME makes us, or the next relay, do that later, when it
+  /// would break the signature. As it is stays what can't be converted, and what bears a signature already.
+  virtual net::asio::awaitable<Signatures> sign(std::string domain, ToSign message) = 0;
+  /// An ARC set in the name of `domain`, for a message that is forwarded as it came; empty where there is no key that may seal, and where
+  /// the chain takes no more.
   virtual net::asio::awaitable<std::string> seal(std::string domain, std::string_view header, std::string_view body) = 0;
 };
 

@@ -1,7 +1,14 @@
 // Mail that leaves, as sessions hand it over: what is in the queue's entry, limits, traces; routing; the lanes of the queue that need no network.
 #include "smtp/server/test_support.h"
 
+#include "antispam/signing_testing.h"
+#include "base/ascii.h"
+#include "message/downgrade.h"
+#include "message/header.h"
 #include "smtp/server/local_lane.h"
+#include "smtp/server/signing.h"
+
+#include <array>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -85,6 +92,102 @@ TEST_F(Leaving, TheEntryHasAllThatWasAskedFor) {
   EXPECT_THAT(content, Not(HasSubstr("hidden")));
   EXPECT_THAT(content, ::testing::EndsWith("Subject: x\r\n\r\ncaf\xc3\xa9\r\n"));
   EXPECT_FALSE(message.message_id.empty());
+}
+
+/// With keys, and a DNS that knows nothing.
+class Signed : public Leaving {
+ protected:
+  Signed() {
+    for (const auto algorithm : {directory::DkimKey::Algorithm::rsa_sha256, directory::DkimKey::Algorithm::ed25519_sha256}) {
+      const auto selector = antispam::default_selector(algorithm, platform.clock.seconds());
+      auto key =
+          antispam::make_dkim_key("example.test", selector, algorithm, directory::DkimKey::State::active, platform.clock.seconds()).value();
+      dns.add(*antispam::dkim_record(key));
+      EXPECT_TRUE(platform.run(platform.names->add_dkim_key(std::move(key))));
+    }
+    platform.outgoing.signer = &signing;
+  }
+  /// Outcomes of the signatures of what was queued, as the next host may find them, in 7bit or as it is.
+  std::string outcomes(std::string_view message) {
+    const auto end = message::header_end(message);
+    const std::array body{message.substr(end)};
+    const auto results =
+        platform.run(antispam::dkim_verify(dns, platform.names.workers(), {message.substr(0, end), body}, platform.clock.seconds()))
+            .value();
+    std::string out;
+    for (const auto& result : results) out.append(to_string(result.outcome)).append(" ");
+    return out;
+  }
+  const queue::NewMessage& submit(const std::string& parameters, const std::string& content) {
+    platform.intake.messages.clear();
+    say(Service::submission, transaction("<alice@example.test>" + parameters, {"<x@elsewhere.test>"}, content));
+    EXPECT_EQ(platform.intake.messages.size(), 1U);
+    return platform.intake.messages.at(0);
+  }
+
+  antispam::testing::TxtResolver dns;
+  Signing signing{*platform.names, dns, platform.names.workers(), "mx.example.test", platform.clock};
+};
+
+// RFC 6376 §5.3: what a host without 8BITMIME would have converted later is converted before it is signed.
+TEST_F(Signed, EightBitContentIsMadeSevenBitFirst) {
+  const std::string head = "From: alice@example.test\r\nSubject: x\r\n";
+  const std::string type = "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n";
+  const auto& message = submit(" BODY=8BITMIME", head + type + "\r\nLet us meet in the caf\xc3\xa9 at noon.\r\n");
+  const auto content = platform.intake.content(0);
+  EXPECT_FALSE(message.eight_bit);
+  EXPECT_TRUE(is_ascii(content));
+  EXPECT_THAT(content, HasSubstr("\r\nContent-Transfer-Encoding: quoted-printable\r\n"));
+  EXPECT_THAT(content, ::testing::EndsWith("\r\n\r\nLet us meet in the caf=C3=A9 at noon.\r\n"));
+  EXPECT_EQ(outcomes(content), "pass pass ");
+  EXPECT_EQ(outcomes(message::to_seven_bit(content).value()), "pass pass ");
+  EXPECT_THAT(platform.traced(), Contains("policy"));
+}
+
+TEST_F(Signed, ALabelAloneIsNoReasonToConvert) {
+  // Declared 8bit, but nothing in it is: no host makes us touch it, and the label stays what was signed.
+  const auto& message = submit(" BODY=8BITMIME", "From: alice@example.test\r\nContent-Transfer-Encoding: 8bit\r\n\r\nplain\r\n");
+  EXPECT_FALSE(message.eight_bit);
+  EXPECT_THAT(platform.intake.content(0), HasSubstr("Content-Transfer-Encoding: 8bit\r\n"));
+  EXPECT_EQ(outcomes(platform.intake.content(0)), "pass pass ");
+}
+
+TEST_F(Signed, RawHeadersAreEncodedWithoutSmtpUtf8AndKeptWithIt) {
+  const std::string text = "From: \xc3\x84nn <alice@example.test>\r\nSubject: gr\xc3\xbc\xc3\x9f\r\n\r\ncaf\xc3\xa9\r\n";
+  EXPECT_FALSE(submit("", text).eight_bit);
+  EXPECT_TRUE(is_ascii(platform.intake.content(0)));
+  EXPECT_EQ(outcomes(platform.intake.content(0)), "pass pass ");
+  EXPECT_TRUE(submit(" SMTPUTF8 BODY=8BITMIME", text).eight_bit);
+  EXPECT_THAT(platform.intake.content(0), ::testing::EndsWith(text.substr(text.find("From"))));
+  EXPECT_EQ(outcomes(platform.intake.content(0)), "pass pass ");
+}
+
+TEST_F(Signed, WhatCannotOrMustNotBeConvertedIsSignedAsItIs) {
+  const std::string body = "caf\xc3\xa9\r\n";
+  const std::string fixed =
+      "From: alice@example.test\r\nMIME-Version: 1.0\r\nContent-Type: multipart/signed; boundary=b; "
+      "protocol=\"application/pgp-signature\"\r\n\r\n"
+      "--b\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" +
+      body + "--b\r\nContent-Type: application/pgp-signature\r\n\r\nx\r\n--b--\r\n";
+  EXPECT_TRUE(submit(" BODY=8BITMIME", fixed).eight_bit);
+  EXPECT_EQ(outcomes(platform.intake.content(0)), "pass pass ");
+  const std::string signature = "DKIM-Signature: v=1; a=rsa-sha256; d=example.net; s=x; h=from; bh=AAAA; b=AAAA\r\n";
+  EXPECT_TRUE(submit(" BODY=8BITMIME", signature + "From: alice@example.test\r\n\r\n" + body).eight_bit);
+  EXPECT_THAT(platform.intake.content(0), ::testing::EndsWith(body));
+  EXPECT_EQ(outcomes(platform.intake.content(0)), "pass pass permerror ");
+}
+
+TEST_F(Signed, BinaryContentIsMadeSevenBitFirst) {
+  const std::string content =
+      "From: alice@example.test\r\nMIME-Version: 1.0\r\nContent-Type: application/octet-stream\r\n"
+      "Content-Transfer-Encoding: binary\r\n\r\na\nb\rc\xff\r\n";
+  say(Service::submission, "MAIL FROM:<alice@example.test> BODY=BINARYMIME\r\nRCPT TO:<x@elsewhere.test>\r\nBDAT " +
+                               std::to_string(content.size()) + " LAST\r\n" + content);
+  ASSERT_EQ(platform.intake.messages.size(), 1U);
+  EXPECT_FALSE(platform.intake.messages[0].binary);
+  EXPECT_TRUE(is_ascii(platform.intake.content(0)));
+  EXPECT_THAT(platform.intake.content(0), HasSubstr("Content-Transfer-Encoding: base64\r\n"));
+  EXPECT_EQ(outcomes(platform.intake.content(0)), "pass pass ");
 }
 
 TEST_F(Leaving, AForwardIsAMessageOfItsOwnUnderSrs) {

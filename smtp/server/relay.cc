@@ -53,15 +53,16 @@ net::asio::awaitable<std::vector<Reply>> Session::relay_message(Arrival& arrival
   auto& onward = transaction_.onward;
   auto* relay = relay_to(onward.front().destination);
   if (relay == nullptr) co_return co_await enqueue(arrival, looping);
-  const auto prefix = co_await signatures(arrival) + arrival.trace;
+  co_await sign(arrival);
+  const auto prefix = *arrival.signatures + arrival.trace;
   RelayMessage message;
   message.sender = transaction_.sender;
   message.content = {prefix, arrival.content};
   message.ret = transaction_.ret;
   message.envelope_id = transaction_.envelope_id;
   message.priority = transaction_.priority;
-  message.binary = transaction_.body == Body::binary;
-  message.eight_bit = transaction_.body == Body::eight_bit;
+  message.binary = arrival.binary;
+  message.eight_bit = arrival.eight_bit;
   message.smtputf8 = transaction_.smtputf8;
   message.require_tls = transaction_.require_tls;
   std::vector<std::uint32_t> sent;  // positions in onward

@@ -123,6 +123,9 @@ class Session {
     std::string message_id;
     std::string author_domain;       ///< of From, where the message was submitted
     std::string repairs;             ///< what was mended in the header, for people
+    std::optional<std::string> signatures{};  ///< fields in the name of author_domain; nothing: sign() has not run
+    bool eight_bit = false;                   ///< octets above 127
+    bool binary = false;                      ///< BODY=BINARYMIME
     bool tls_optional = false;       ///< "TLS-Required: No"
     std::chrono::steady_clock::time_point began;
   };
@@ -150,7 +153,7 @@ class Session {
 
   // ---- enqueue.cc: everything for the queue
   net::asio::awaitable<std::vector<Reply>> enqueue(Arrival& arrival, const std::vector<bool>& without);
-  net::asio::awaitable<std::string> signatures(const Arrival& arrival);
+  net::asio::awaitable<void> sign(Arrival& arrival);
   net::asio::awaitable<std::string> forward_fields(const Arrival& arrival, const std::string& signatures, std::uint32_t recipient);
   net::Task<storage::SharedChunks> encode(std::string_view content);
   net::Task<std::vector<queue::NewMessage>> compose(Arrival& arrival, const std::vector<bool>& without);

@@ -19,7 +19,7 @@ class Signing final : public Signer {
   Signing(directory::Directory& directory, net::Resolver& resolver, net::WorkerPool& workers, std::string hostname, const Clock& clock = system_clock())
       : directory_(directory), resolver_(resolver), workers_(workers), hostname_(std::move(hostname)), clock_(clock) {}
 
-  net::asio::awaitable<std::string> sign(std::string domain, std::string_view header, std::string_view body) override;
+  net::asio::awaitable<Signatures> sign(std::string domain, ToSign message) override;
   net::asio::awaitable<std::string> seal(std::string domain, std::string_view header, std::string_view body) override;
 
  private:
