@@ -10,6 +10,7 @@ import dkim
 import pytest
 
 import relais
+from internet import ROOT
 from milter import Milter
 
 TOOL = os.environ.get("RELAIS_SIGNING_TOOL") or str(pathlib.Path(os.environ.get("RELAIS_BINARY", "build/dev/admin/relais")).parents[1] / "tests" / "signing_tool")
@@ -165,7 +166,7 @@ def opendkim(request, keys, tmp_path_factory):
         f"Mode s\nDomain {DOMAIN}\nSelector {request.param}\nKeyFile {arguments[request.param][3]}\nSignatureAlgorithm {request.param}-sha256\n"
         f"Canonicalization {form}\nSocket local:{folder}/socket\nInternalHosts 127.0.0.1\nRequireSafeKeys no\nSyslog no\nBackground no\n"
         "DNSTimeout 5\nTemporaryDirectory /tmp\n")
-    process = subprocess.Popen(["opendkim", "-f", "-x", str(folder / "opendkim.conf")], stderr=subprocess.PIPE)
+    process = subprocess.Popen([ROOT / "usr/sbin/opendkim", "-f", "-x", str(folder / "opendkim.conf")], stderr=subprocess.PIPE)
     try:
         relais.wait_until(lambda: process.poll() is not None or (folder / "socket").exists(), "opendkim")
         assert process.poll() is None, process.stderr.read()
