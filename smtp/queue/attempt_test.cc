@@ -191,6 +191,8 @@ TEST_F(QueueAttempt, WhatAHostMaySay) {
     EXPECT_EQ(outcome.health, row.health) << row.name << ": " << outcome.trouble;
     EXPECT_FALSE(outcome.recipients[0].status.empty()) << row.name;
     EXPECT_FALSE(outcome.recipients[0].text.empty()) << row.name;
+    if (row.code == 0)
+      EXPECT_FALSE(outcome.recipients[0].text.starts_with(outcome.recipients[0].status)) << row.name;  // shown in front of it
     EXPECT_EQ(outcome.trouble.empty(), row.health == Health::good) << row.name;
   }
 }
