@@ -3,6 +3,8 @@ import hashlib
 import pathlib
 import subprocess
 
+KEY = ("ec", "-pkeyopt", "ec_paramgen_curve:P-256")
+
 
 def openssl(*arguments, **kwargs):
     done = subprocess.run(["openssl", *map(str, arguments)], capture_output=True, **kwargs)
@@ -27,18 +29,20 @@ class Authority(Certificate):
     def __init__(self, directory, name="Test Authority"):
         self.dir = pathlib.Path(directory)
         self.dir.mkdir(parents=True, mode=0o755)
+        self.issued = {}
         super().__init__(self.dir / "ca.pem", self.dir / "ca.key")
-        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj", f"/CN={name}",
+        openssl("req", "-x509", "-newkey", *KEY, "-nodes", "-days", "30", "-subj", f"/CN={name}",
                 "-keyout", self.key, "-out", self.certificate)
 
     def issue(self, *names):
         """A certificate for host names; the file with it has the chain."""
         stem = self.dir / names[0]
         key, request, certificate, extensions = (stem.with_name(stem.name + suffix) for suffix in (".key", ".csr", ".pem", ".ext"))
-        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={names[0]}", "-keyout", key, "-out", request)
+        openssl("req", "-newkey", *KEY, "-nodes", "-subj", f"/CN={names[0]}", "-keyout", key, "-out", request)
         extensions.write_text("subjectAltName=" + ",".join("DNS:" + name for name in names) + "\n")
         openssl("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self.key, "-CAcreateserial", "-days", "30", "-extfile", extensions,
                 "-out", certificate)
         with open(certificate, "ab") as chain:
             chain.write(self.certificate.read_bytes())
-        return Certificate(certificate, key)
+        self.issued[names[0]] = Certificate(certificate, key)
+        return self.issued[names[0]]

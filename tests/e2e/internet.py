@@ -58,6 +58,8 @@ def own_namespace():
 class Internet:
     def __init__(self, directory):
         self.dir = pathlib.Path(directory)
+        for parent in (self.dir, self.dir.parent):  # the other servers read files as users of their own
+            parent.chmod(parent.stat().st_mode | 0o011)
         self.authority = Authority(self.dir / "certificates")
         self.dns = None
 
@@ -83,8 +85,11 @@ class Internet:
             (etc / name).write_text("\n".join(known + [line.format(user, number) for user, number in USERS.items()]) + "\n")
         (etc / "resolv.conf").write_text(f"nameserver {self.address('dns')}\noptions edns0 trust-ad\n")
         (etc / "hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
-        for file in etc.iterdir():
-            command("mount", "--bind", file, f"/etc/{file.name}")
+        (etc / "exim4").mkdir()  # where Exim keeps its rights: it has none with a configuration in another place
+        command("mount", "-t", "overlay", "overlay", "-o", f"lowerdir={etc}:/etc", "/etc")
+        lib = self.dir / "lib"
+        (lib / "opensmtpd" / "empty").mkdir(parents=True)
+        command("mount", "-t", "overlay", "overlay", "-o", f"lowerdir={lib}:/var/lib", "/var/lib")
         for folder in ("/var/spool", "/run"):
             mine = self.dir / folder.strip("/").replace("/", "-")
             mine.mkdir()
@@ -120,7 +125,10 @@ QUICK = f"""[queue]
 source_address = "{IPV4}{HOSTS['relais']}"
 first_retry = "1s"
 longest_retry = "2s"
-"""  # waits of a test's length
+
+[smtp]
+max_received = 60
+"""  # waits of a test's length; and a loop is seen before the others see one
 
 
 @pytest.fixture(scope="module")

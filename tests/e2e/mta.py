@@ -45,23 +45,34 @@ def wait_for_ours(platform, address, subject):
     return relais.wait_until(find, subject)
 
 
+def submit(platform, recipients, message, sender="ada@example.test", mail_options=(), rcpt_options=()):
+    """An account here sends mail."""
+    with platform.submission(sender) as client:
+        client.ehlo()
+        client.sendmail(sender, recipients, message, mail_options, rcpt_options)
+
+
+def remote_mta(recipient):
+    """The name in a report's Remote-MTA, without the comment that may follow."""
+    return recipient["Remote-MTA"].split(" (")[0]
+
+
 class Report:
     """A delivery status notification (RFC 3464): `text` for people, `recipients` as header-like fields, `original` header of what it is about."""
 
     def __init__(self, message):
-        assert message.get_content_type() == "multipart/report" and message.get_param("report-type") == "delivery-status", message
         people, status, original = message.iter_parts()
         self.message = message
         self.text = people.get_content()
         self.about_message, *self.recipients = status.iter_parts() if status.is_multipart() else [status]
-        self.original = original.get_content() if original.get_content_type() == "message/rfc822" else parsed(original.get_content().encode()
-                                                                                                             if isinstance(original.get_content(), str)
-                                                                                                             else original.get_content())
+        returned = original.get_content()
+        self.original = returned if original.get_content_type() == "message/rfc822" else parsed(returned if isinstance(returned, bytes) else returned.encode())
 
 
 def reports(messages, subject):
     """Those of the messages (octets) that report about the message with this subject."""
-    found = [Report(message) for message in map(parsed, messages) if message.get_content_type() == "multipart/report"]
+    kind = "message/delivery-status"
+    found = [Report(message) for message in map(parsed, messages) if kind in [part.get_content_type() for part in message.iter_parts()]]
     return [report for report in found if report.original["Subject"] == subject]
 
 
@@ -81,9 +92,7 @@ class Mta:
         self.internet = internet
         self.dir = pathlib.Path(directory)
         self.dir.mkdir(mode=0o755)
-        for parent in self.dir.parents:  # they read their files as users of their own
-            if parent.stat().st_uid == os.getuid() and parent != pathlib.Path("/"):
-                parent.chmod(parent.stat().st_mode | 0o011)
+        self.dir.parent.chmod(0o755)
         self.domain = f"{self.name}.test"
         self.host = f"mx.{self.domain}"
         self.address = internet.address(self.name)
@@ -129,10 +138,11 @@ class Mta:
 
     def log(self):
         """What the server has said so far."""
-        return "".join(path.read_text(errors="replace") for path in (self.dir / "output", self.dir / "log") if path.exists())
+        return "".join(path.read_text(errors="replace") for path in (self.dir / "output", self.dir / "log") if path.is_file())
 
     def submit(self, sender, recipients, message, mail_options=(), rcpt_options=()):
         with smtplib.SMTP(self.address, SUBMISSION, local_hostname="client.test") as client:
+            client.ehlo()
             return client.sendmail(sender, recipients, message, mail_options, rcpt_options)
 
     def inbox(self, user, domain=None):
@@ -220,7 +230,8 @@ smtpd_tls_security_level = may
 smtpd_tls_cert_file = {self.certificate.certificate}
 smtpd_tls_key_file = {self.certificate.key}
 smtpd_tls_received_header = yes
-smtp_tls_security_level = may
+smtp_tls_security_level = dane
+smtp_dns_support_level = dnssec
 smtp_tls_CAfile = {internet.authority.certificate}
 smtp_tls_loglevel = 1
 smtpd_tls_loglevel = 1
@@ -244,3 +255,172 @@ in_flow_delay = 0
 
     def flush(self):
         net.command("postqueue", "-c", self.etc, "-f")
+
+
+class Exim(Mta):
+    """`hosts`: further listeners as address → True where it greylists (whoever comes for the first time in the life of the server)."""
+    name = "exim"
+
+    def __init__(self, internet, directory, domains=(), settings="", transport=""):
+        super().__init__(internet, directory)
+        self.folder("mail", "Debian-exim")
+        self.folder("spool", "Debian-exim")
+        self.folder("log", "Debian-exim")
+        users = ":".join(self.USERS)
+        self.write("etc/exim4.conf", f"""
+primary_hostname = {self.host}
+spool_directory = {self.dir}/spool
+log_file_path = {self.dir}/log/%slog
+log_selector = +tls_cipher +tls_peerdn +received_recipients +8bitmime
+pid_file_path = {self.dir}/exim.pid
+exim_user = Debian-exim
+exim_group = Debian-exim
+deliver_drop_privilege = true
+never_users =
+keep_environment =
+add_environment = PATH=/usr/bin
+local_interfaces = {self.address}
+daemon_smtp_ports = 25 : {SUBMISSION}
+tls_advertise_hosts = *
+tls_certificate = {self.certificate.certificate}
+tls_privatekey = {self.folder("keys", "Debian-exim") / "key.pem"}
+host_lookup =
+rfc1413_query_timeout = 0s
+message_size_limit = 60M
+dns_dnssec_ok = 1
+dsn_advertise_hosts = *
+smtputf8_advertise_hosts = *
+chunking_advertise_hosts = *
+allow_utf8_domains = true
+received_headers_max = 500
+smtp_accept_queue_per_connection = 0
+qualify_domain = {self.domain}
+queue_run_max = 1
+acl_smtp_rcpt = rcpt
+acl_smtp_data = data
+{settings}
+domainlist local_domains = {" : ".join([self.domain, *domains])}
+
+begin acl
+rcpt:
+  accept condition = ${{if eq{{$received_port}}{{{SUBMISSION}}}}}
+         control = submission/sender_retain
+  defer message = 4.7.1 greylisted, come again
+        condition = ${{if and{{ {{eq{{$local_part}}{{grey}}}} {{!exists{{{self.dir}/come-in}}}} }}}}
+  accept domains = +local_domains
+         local_parts = {users}:grey
+  deny domains = +local_domains
+       message = 5.1.1 no such user
+  deny message = 5.7.1 relaying denied
+data:
+  deny condition = ${{if match{{$h_Subject:}}{{unwanted}}}}
+       message = 5.7.1 nobody wants this
+  accept
+
+begin routers
+elsewhere:
+  driver = dnslookup
+  domains = !+local_domains
+  transport = remote_smtp
+  dnssec_request_domains = *
+  no_more
+here:
+  driver = accept
+  domains = +local_domains
+  local_parts = {users}:grey
+  transport = maildir
+
+begin transports
+remote_smtp:
+  driver = smtp
+  interface = {self.address}
+  dnssec_request_domains = *
+  tls_verify_certificates = {internet.authority.certificate}
+{transport}
+maildir:
+  driver = appendfile
+  directory = {self.mail}/$domain_data/$local_part_data
+  maildir_format
+  create_directory
+  delivery_date_add
+  envelope_to_add
+  return_path_add
+
+begin retry
+* * F,1h,1s
+""")
+        key = self.dir / "keys" / "key.pem"
+        key.write_bytes(pathlib.Path(self.certificate.key).read_bytes())
+        os.chown(key, net.USERS["Debian-exim"], net.USERS["Debian-exim"])
+
+    def start(self):
+        if not pathlib.Path("/etc/exim4/exim4.conf").exists():
+            net.command("mount", "--bind", self.dir / "etc", "/etc/exim4")
+        return self.spawn("exim4", "-bdf", "-q1s")
+
+    def come_in(self):
+        """From now on nobody is greylisted."""
+        (self.dir / "come-in").touch()
+
+    def queue(self):
+        return net.command("exim4", "-bpr").splitlines()
+
+    def log(self):
+        return super().log() + "".join(path.read_text(errors="replace") for path in sorted((self.dir / "log").iterdir()))
+
+
+# smtpd-filters(7): what has "unwanted" in its subject is refused at its end.
+OPENSMTPD_FILTER = """#!/usr/bin/python3
+import sys
+unwanted = set()
+for line in sys.stdin:
+    if line == "config|ready\\n":
+        print("register|filter|smtp-in|data-line", "register|filter|smtp-in|commit", "register|ready", sep="\\n", flush=True)
+    if not line.startswith("filter|"):
+        continue
+    _, _, _, _, phase, session, token, *rest = line.rstrip("\\n").split("|", 7)
+    if phase == "data-line":
+        if rest[0].startswith("Subject:") and "unwanted" in rest[0]:
+            unwanted.add(session)
+        print("filter-dataline", session, token, rest[0], sep="|", flush=True)
+    else:
+        print("filter-result", session, token, "reject|550 5.7.1 nobody wants this" if session in unwanted else "proceed", sep="|", flush=True)
+        unwanted.discard(session)
+"""
+
+
+class OpenSmtpd(Mta):
+    name = "opensmtpd"
+    """Offers STARTTLS, but cannot do it: Debian's build loses its key with this OpenSSL. As a client it can."""
+
+    def __init__(self, internet, directory):
+        super().__init__(internet, directory)
+        key = self.write("key.pem", pathlib.Path(self.certificate.key).read_text())
+        key.chmod(0o600)
+        self.write("filter.py", OPENSMTPD_FILTER).chmod(0o755)
+        self.config = self.write("smtpd.conf", f"""
+pki {self.host} cert "{self.certificate.certificate}"
+pki {self.host} key "{key}"
+table users {{ {", ".join(f'"{user}@{self.domain}" = "peermail"' for user in self.USERS)} }}
+table known {{ {", ".join(f'"{user}@{self.domain}"' for user in self.USERS)} }}
+queue ttl 5d
+smtp max-message-size 60M
+filter "content" proc-exec "{self.dir}/filter.py"
+listen on {self.address} port 25 tls pki {self.host} hostname {self.host} tag PUBLIC filter "content"
+listen on {self.address} port {SUBMISSION} hostname {self.host} tag INSIDE
+action "here" maildir "{self.mail}/{self.domain}/%{{rcpt.user}}" virtual <users>
+action "elsewhere" relay helo {self.host} src {self.address}
+match tag INSIDE from any for domain {self.domain} rcpt-to <known> action "here"
+match tag PUBLIC from any for domain {self.domain} rcpt-to <known> action "here"
+match tag PUBLIC from any for any reject
+match tag INSIDE from any !for domain {self.domain} action "elsewhere"
+match from local !for domain {self.domain} action "elsewhere"
+match from local for domain {self.domain} action "here"
+""")
+        self.config.chmod(0o600)
+
+    def start(self):
+        spool = pathlib.Path("/var/spool/smtpd")
+        if not spool.exists():
+            spool.mkdir(mode=0o711)
+        return self.spawn("smtpd", "-d", "-v", "-f", self.config)

@@ -7,7 +7,7 @@ import pytest
 
 import relais
 from internet import here, internet  # noqa: F401
-from mta import Postfix, our_inbox, reports, text, wait_for_ours, wait_for_report
+from mta import Postfix, our_inbox, remote_mta, reports, submit, text, wait_for_ours, wait_for_report
 
 OLD, GREY, DEAD = "192.0.2.60", "192.0.2.61", "192.0.2.62"  # addresses: without extensions, greylisting, nobody there
 
@@ -62,18 +62,8 @@ def postfix(internet, tmp_path_factory):  # noqa: F811
     greylisting.listener.close()
 
 
-def submit(here, recipients, message, sender="ada@example.test", mail_options=(), rcpt_options=()):  # noqa: F811
-    with here.submission(sender) as client:
-        client.sendmail(sender, recipients, message, mail_options, rcpt_options)
-
-
 def ada(here):  # noqa: F811
     return lambda: our_inbox(here, "ada@example.test")
-
-
-def remote_mta(recipient):
-    """The name in a report's Remote-MTA, without the comment that may follow."""
-    return recipient["Remote-MTA"].split(" (")[0]
 
 
 def kinds(here, query):  # noqa: F811
@@ -102,6 +92,7 @@ def test_there_and_back(here, postfix):  # noqa: F811
 def test_refused_there(here, postfix, recipient, subject, reason):  # noqa: F811
     submit(here, [recipient], text(subject))
     report = wait_for_report(ada(here), subject, "failed")
+    assert report.message.get_content_type() == "multipart/report" and report.message.get_param("report-type") == "delivery-status"
     one, = report.recipients
     assert one["Final-Recipient"] == f"rfc822; {recipient}" and one["Status"].startswith("5.") and remote_mta(one) == "dns; mx.postfix.test"
     assert one["Diagnostic-Code"].startswith("smtp; 550") and reason in one["Diagnostic-Code"]
@@ -159,17 +150,14 @@ def test_eight_bits_and_unicode(here, postfix):  # noqa: F811
 
     headers = "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\nMIME-Version: 1.0\r\n"
     for domain in ("postfix.test", "old.test"):
-        with here.submission("ada@example.test") as client:
-            client.ehlo()
-            message = text(f"Grüße an {domain}", headers=headers, body="Grüße\r\n").encode()
-            client.sendmail("ada@example.test", [f"carol@{domain}"], message, ["SMTPUTF8", "BODY=8BITMIME"])
+        message = text(f"Grüße an {domain}", headers=headers, body="Grüße\r\n").encode()
+        submit(here, [f"carol@{domain}"], message, mail_options=["SMTPUTF8", "BODY=8BITMIME"])
     assert postfix.wait_for("carol", "Grüße an postfix.test").get_content() == "Grüße\n"
     report = wait_for_report(ada(here), "Grüße an old.test", "failed")
     assert report.recipients[0]["Status"] == "5.6.7"
 
-    with smtplib.SMTP(postfix.address, 587, local_hostname="client.test") as client:
-        message = text("Grüße zurück", "carol@postfix.test", headers=headers, body="Grüße\r\n").encode()
-        client.sendmail("carol@postfix.test", ["ada@example.test"], message, ["SMTPUTF8", "BODY=8BITMIME"])
+    postfix.submit("carol@postfix.test", ["ada@example.test"], text("Grüße zurück", "carol@postfix.test", headers=headers, body="Grüße\r\n").encode(),
+                   ["SMTPUTF8", "BODY=8BITMIME"])
     assert wait_for_ours(here, "ada@example.test", "Grüße zurück").get_content() == "Grüße\r\n"
 
 
