@@ -76,7 +76,8 @@ std::optional<Verdict> Shipment::check_demands() const {
   const auto& offer = session_.offer;
   if (message_.require_tls) {  // RFC 8689 §4.2.1
     if (!session_.tls.verified) return never("5.7.10", "REQUIRETLS: the connection to the host is not a verified TLS connection");
-    if (!offer.require_tls) return never("5.7.30", "REQUIRETLS: the host does not support it");
+    // §5: a report is not lost for that.
+    if (!offer.require_tls && !message_.sender.empty()) return never("5.7.30", "REQUIRETLS: the host does not support it");
   }
   if (const auto& by = message_.deliver_by; by && by->give_up) {  // RFC 2852 §4.1.4.1
     if (by->seconds <= 0) return never("5.4.7", "delivery time expired");

@@ -44,7 +44,8 @@ net::Task<NewMessage> make_notice(const MessageRecord& message, std::vector<mess
   report.sender = message.sender;
   report.envelope_id = message.envelope_id;
   report.smtputf8 = message.smtputf8;
-  report.return_full = failed && message.ret == Ret::full && message.size <= options.full_report;
+  // RFC 8689 §5: what had to be protected comes back with its header alone, and under the same demand.
+  report.return_full = failed && message.ret == Ret::full && message.size <= options.full_report && !message.require_tls;
   report.max_full = options.full_report;
   report.arrived = message.arrival;
   report.now = now;
@@ -65,10 +66,12 @@ net::Task<NewMessage> make_notice(const MessageRecord& message, std::vector<mess
   NewMessage notice;
   notice.trace_id = std::move(trace_id);
   // RFC 3461 §6.1 and §5.2.1: a report asks for none.
-  notice.recipients.push_back({.address = message.sender, .given = {}, .original = {}, .notify = {Notify::kNever}, .destination = std::move(destination)});
+  notice.recipients.push_back(
+      {.address = message.sender, .given = {}, .original = {}, .notify = {Notify::kNever}, .destination = std::move(destination)});
   notice.content = storage::make_blob({}, storage::encode_chunks(built.message));
   notice.eight_bit = built.eight_bit;
   notice.smtputf8 = built.smtputf8;
+  notice.require_tls = message.require_tls;
   notice.arrival = now;
   notice.client = "here";
   notice.message_id = "<" + notice.trace_id + "@" + options.hostname + ">";
