@@ -3,7 +3,6 @@
 #include "message/delivery_status.h"
 #include "message/header.h"
 #include "smtp/outbound/destination.h"
-#include "smtp/proto/path.h"
 #include "smtp/server/delivery_state.h"
 #include "smtp/server/outgoing.h"
 #include "storage/model/prepared.h"
@@ -162,7 +161,7 @@ net::Task<void> Delivery::Impl::bounce_by_queue(const StoredIntent& stored, std:
   notice.smtputf8 = report.smtputf8;
   notice.arrival = clock.seconds();
   notice.client = "here";
-  notice.message_id = notice.trace_id + "@" + options.hostname;
+  notice.message_id = "<" + notice.trace_id + "@" + options.hostname + ">";
   notice.report = true;
   std::vector<queue::NewMessage> notices;
   notices.push_back(std::move(notice));

@@ -180,11 +180,12 @@ net::Task<std::optional<queue::NewMessage>> Session::expanded_notice(const Arriv
   notice.content = storage::make_blob({}, storage::encode_chunks(built.message));
   notice.eight_bit = built.eight_bit;
   notice.smtputf8 = built.smtputf8;
+  notice.require_tls = transaction.require_tls;  // RFC 8689 §5
   notice.recipients.push_back({.address = transaction.sender, .destination = std::move(*destination)});
   notice.priority = transaction.priority;
   notice.arrival = now;
   notice.client = "here";
-  notice.message_id = notice.trace_id + "@" + context_.options.hostname;
+  notice.message_id = "<" + notice.trace_id + "@" + context_.options.hostname + ">";
   notice.parent = transaction.id;
   notice.report = true;
   co_return notice;

@@ -291,7 +291,7 @@ TEST_F(Leaving, BouncesToSendersElsewhereGoThroughTheQueue) {
   envelope.targets.push_back({.account = alice, .login = "alice@example.test", .recipient = "alice@example.test"});
   envelope.targets.push_back({.account = carol, .login = "carol@example.test", .recipient = "carol+x@example.test",
                               .original = {.type = "rfc822", .address = "carol+x@example.test"}});
-  envelope.envelope_id = "q1";
+  envelope.envelope_id = "q+1";
   platform.store.refuse([carol](storage::AccountRef account) {
     return account.account == carol.account ? std::optional<Error>(Error{Fault::temporary, "", "later", ""}) : std::nullopt;
   });
@@ -304,7 +304,7 @@ TEST_F(Leaving, BouncesToSendersElsewhereGoThroughTheQueue) {
   EXPECT_EQ(platform.intake.messages[0].parent, "d-1");
   const auto text = platform.intake.content(0);
   EXPECT_THAT(text, HasSubstr("Original-Recipient: rfc822; carol+x@example.test\r\n"));
-  EXPECT_THAT(text, HasSubstr("Original-Envelope-Id: q1\r\n"));
+  EXPECT_THAT(text, HasSubstr("Original-Envelope-Id: q+1\r\n"));
   EXPECT_THAT(text, HasSubstr("Status: 5.1.1\r\n"));
   EXPECT_EQ(platform.count(deferred_account(0), std::string(kHeldMailbox)) + platform.count(deferred_account(1), std::string(kHeldMailbox)), 0U);
 }
