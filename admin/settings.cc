@@ -215,15 +215,21 @@ directory::LmdbDirectoryOptions directory_options(const Values& settings, const 
   return options;
 }
 
+storage::LmdbOptions engine_options(const Values& settings) {
+  storage::LmdbOptions options;
+  options.segment_size = settings.size("storage.segment_size");
+  options.map_size = settings.size("storage.map_size");
+  options.min_free = settings.size("storage.min_free");
+  return options;
+}
+
 storage::StoreOptions store_options(const Values& settings, const fs::path& dir, net::WorkerPool& pool) {
   storage::StoreOptions options;
   options.path = Layout(dir).data();
   options.shards = static_cast<unsigned>(settings.integer("storage.shards"));
   options.pool = &pool;
   options.compression = *storage::compression_named(settings.text("storage.compression"));
-  options.engine.segment_size = settings.size("storage.segment_size");
-  options.engine.map_size = settings.size("storage.map_size");
-  options.engine.min_free = settings.size("storage.min_free");
+  options.engine = engine_options(settings);
   return options;
 }
 
@@ -269,7 +275,10 @@ smtp::queue::QueueOptions queue_options(const Values& settings) {
 }
 
 smtp::queue::QueueStorageOptions queue_storage(const Values& settings, const fs::path& dir, net::WorkerPool& pool) {
-  return {.path = Layout(dir).data(), .shards = static_cast<unsigned>(settings.integer("queue.shards")), .pool = &pool};
+  return {.path = Layout(dir).data(),
+          .shards = static_cast<unsigned>(settings.integer("queue.shards")),
+          .pool = &pool,
+          .engine = engine_options(settings)};
 }
 
 smtp::queue::Rules queue_rules(const Values& settings) {

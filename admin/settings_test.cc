@@ -36,6 +36,9 @@ TEST(Settings, EveryOptionComesFromAKeyThatExists) {
   EXPECT_EQ(sending_limits(*values).messages_hour, 300U);
   EXPECT_EQ(queue_options(*values).lifetime, std::chrono::hours(5 * 24));
   EXPECT_EQ(queue_storage(*values, "/p", pool).path, "/p/data");
+  const auto small = config::parse(settings_schema(), "[storage]\nmin_free = \"8MB\"\nsegment_size = \"2MB\"\n", "test");
+  EXPECT_EQ(queue_storage(*small, "/p", pool).engine.min_free, 8ULL << 20);
+  EXPECT_EQ(queue_storage(*small, "/p", pool).engine.segment_size, 2ULL << 20);
   EXPECT_EQ(queue_rules(*values).of("mx:example.net").concurrency, 20U);
   EXPECT_TRUE(legacy_platforms(*values)->empty());
   EXPECT_EQ(outbound_options(*values).mx_port, 25);

@@ -46,7 +46,7 @@ Result<std::vector<std::unique_ptr<storage::Engine>>> open_queue_shards(QueueSto
   // Fewer than before: those beyond are opened all the same, since they may hold mail. They take new mail too, as any other.
   std::vector<std::unique_ptr<storage::Engine>> engines;
   for (unsigned shard = 0; shard < std::max(options.shards, there); ++shard) {
-    storage::LmdbOptions engine;
+    auto engine = options.engine;
     engine.path = folder / folder_of(shard);
     engine.pool = options.pool;
     RELAIS_TRY(auto opened, storage::open_lmdb_engine(std::move(engine)));

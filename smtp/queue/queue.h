@@ -11,6 +11,7 @@
 #include "smtp/queue/transport.h"
 #include "smtp/trace/log.h"
 #include "storage/engine.h"
+#include "storage/engine/lmdb_engine.h"
 #include "storage/store.h"
 
 #include <chrono>
@@ -109,6 +110,7 @@ struct QueueStorageOptions {
   std::filesystem::path path;  ///< of the platform's data: shards lie in path/queue/q000, q001, …
   unsigned shards = 1;         ///< 1 to 100. More than there are makes the missing ones; fewer are opened all the same while they hold mail
   net::WorkerPool* pool = nullptr;
+  storage::LmdbOptions engine{};  ///< of each shard; path and pool are those above
 };
 
 /// Opens the queue's shards as those of mailboxes are (storage/engine/lmdb_engine.h), recovering what a crash left. Blocks.
