@@ -51,6 +51,7 @@ net::asio::awaitable<void> Queue::Impl::run_checks(std::shared_ptr<Impl> self, s
     ~Done() { state.checking = false; }
   } done{state};
   bool failed = false;
+  bool all = false;
   const auto now = self->seconds();
   std::optional<CheckEntry> first;
   for (auto from = state.checked_to.load(); !self->stopping && !failed && shard.writable();) {
@@ -68,7 +69,10 @@ net::asio::awaitable<void> Queue::Impl::run_checks(std::shared_ptr<Impl> self, s
       if (checked.error().fault != Fault::corrupt) failed = true;
     };
     co_await for_each_at_once(due->size(), kChecksAtOnce, each);
-    if (due->size() < kChecksARound) break;
+    if (due->size() < kChecksARound) {
+      all = true;
+      break;
+    }
     // What was looked at is gone from there, unless it is damaged: that is passed over.
     const bool stuck = first && first->id == due->front().id && first->time == due->front().time;
     from = due->back().time + (stuck ? 1 : 0);
@@ -76,7 +80,7 @@ net::asio::awaitable<void> Queue::Impl::run_checks(std::shared_ptr<Impl> self, s
   }
   // The next walk must not wade through what was erased since the last checkpoint. Transactions under way may still add entries of a while
   // ago.
-  if (!failed) state.checked_to = std::max(state.checked_to.load(), now - kLateEntries);
+  if (all && !failed) state.checked_to = std::max(state.checked_to.load(), now - kLateEntries);
 }
 
 net::Task<void> Queue::Impl::check(QueueShard& shard, CheckEntry entry) {
@@ -94,8 +98,8 @@ net::Task<void> Queue::Impl::expire(QueueShard& shard, MessageId id, const Messa
   RELAIS_CO_TRY(const auto jobs, shard.jobs(id));
   bool busy = false;
   bool gone = false;
-  for (const auto& [destination, job] : jobs) {
-    if (job.held) continue;
+  for (const auto& [destination, seen] : jobs) {
+    if (seen.held) continue;
     if (!scheduler.claim(destination, shard.number(), id, now())) {
       busy = true;
       continue;
@@ -107,7 +111,15 @@ net::Task<void> Queue::Impl::expire(QueueShard& shard, MessageId id, const Messa
       MessageId id;
       std::optional<Position> position;
       ~Claimed() { impl.scheduler.unclaim(destination, shard, id, position, impl.now()); }
-    } claimed{*this, destination, shard.number(), id, Position{job.priority, job.due, id}};
+    } claimed{*this, destination, shard.number(), id, Position{seen.priority, seen.due, id}};
+    // An attempt may have ended between the look and the claim: whom it has reached must not be told of as failed.
+    RELAIS_CO_TRY(const auto loaded, shard.load(id, destination));
+    if (!loaded || loaded->job.held) {
+      claimed.position.reset();
+      continue;
+    }
+    const auto& job = loaded->job;
+    claimed.position = Position{job.priority, job.due, id};
 
     const auto trouble = scheduler.describe(destination);
     JobUpdate update{.job = {id, destination}};
@@ -177,6 +189,7 @@ net::Task<void> Queue::Impl::tell_delay(QueueShard& shard, MessageId id, const M
         auto one = reported(recipient, message::DeliveryAction::delayed, job.reply_of(recipient));
         if (one.reply.empty() && one.reason.empty() && state) one.reason = state->trouble;
         if (one.status.empty() || one.status.starts_with('2')) one.status = "4.0.0";
+        if (update.by_told) one.status = "4.4.7";  // RFC 2852 §4.1.3
         one.retry_until = message.expires;
         told.push_back(std::move(one));
       }
@@ -208,10 +221,12 @@ net::asio::awaitable<void> Queue::Impl::run_forgets(std::shared_ptr<Impl> self, 
     ~Done() { state.forgetting = false; }
   } done{state};
   state.to_forget = false;
-  while (!self->stopping && shard.writable()) {
+  while (!self->stopping) {
     const auto waiting = shard.forgets(kForgetsARound);
-    if (!waiting || waiting->empty()) {
-      if (!waiting) log::event(log::Level::error, "queue cannot be read", {{"shard", number}, {"detail", waiting.error().detail}});
+    if (waiting && waiting->empty()) co_return;
+    if (!waiting) log::event(log::Level::error, "queue cannot be read", {{"shard", number}, {"detail", waiting.error().detail}});
+    if (!waiting || !shard.writable()) {
+      state.to_forget = true;
       co_return;
     }
     std::vector<bool> good(waiting->size(), true);

@@ -103,7 +103,8 @@ struct Queue::Impl::Attempt {
   Health health = Health::good;
   std::string trouble{};
   bool deferred = false;  ///< a recipient was told to come back
-  bool recorded = true;
+  enum class Recorded : std::uint8_t { yes, not_now, never };
+  Recorded recorded = Recorded::yes;
 };
 
 net::asio::awaitable<void> Queue::Impl::run_lane(std::shared_ptr<Impl> self, Scheduler::Turn turn, net::Loop& loop) {
@@ -163,10 +164,16 @@ net::asio::awaitable<bool> Queue::Impl::attempt(Scheduler::Turn& turn, Ticket ti
                {{"shard", ticket.shard}, {"id", ticket.position.id}, {"destination", destination}, {"detail", loaded.error().detail}});
     if (loaded.error().fault != Fault::corrupt) co_return leave_alone();
   }
-  // One that is damaged must not keep the others of its destination.
-  if (!loaded || !*loaded || (*loaded)->job.held || (*loaded)->job.due != ticket.position.due) {
+  // One that is damaged must not keep the others of its destination. What an administrator or another lane has moved is known under its new
+  // time as a rule, but two that move a job at once may tell of it in the wrong order.
+  const auto* found = loaded && *loaded ? &**loaded : nullptr;
+  const bool moved = found != nullptr && !found->job.held && found->job.due != ticket.position.due;
+  // RFC 2852 §4.1.3: no attempt after the time of BY=…;R. What is told of it is checks.cc's, which has the message by the same time.
+  const bool too_late = found != nullptr && found->message.by_mode == ByMode::give_up && seconds() >= found->message.deliver_by;
+  if (found == nullptr || found->job.held || moved || too_late) {
     open.armed = false;
     scheduler.stale(turn, ticket, now());
+    if (moved) scheduler.added(destination, ticket.shard, {found->job.priority, found->job.due, ticket.position.id}, now());
     co_return true;
   }
   Attempt attempt{
@@ -176,7 +183,11 @@ net::asio::awaitable<bool> Queue::Impl::attempt(Scheduler::Turn& turn, Ticket ti
   }
   const bool usable = co_await send_in_parts(attempt, lane);
   open.armed = false;
-  scheduler.done(turn, ticket, attempt.health, attempt.trouble, !attempt.recorded, now());
+  if (attempt.recorded == Attempt::Recorded::never) {
+    scheduler.abandon(turn, ticket, attempt.health, attempt.trouble, now());
+  } else {
+    scheduler.done(turn, ticket, attempt.health, attempt.trouble, attempt.recorded == Attempt::Recorded::not_now, now());
+  }
   co_return usable;
 }
 
@@ -192,13 +203,15 @@ net::asio::awaitable<bool> Queue::Impl::send_in_parts(Attempt& attempt, Lane& la
     attempt.health = outcome.health;
     attempt.trouble = outcome.trouble;
     const bool over = first >= attempt.open.size() || outcome.health != Health::good || !outcome.open;
-    const auto update = co_await conclude(attempt, dispatch, outcome, over);
-    const auto change = update ? co_await record(attempt.shard, *update) : std::nullopt;
+    auto update = co_await conclude(attempt, dispatch, outcome, over);
+    const auto change = co_await record(attempt.shard, update);
     if (!change) {
-      attempt.recorded = false;
+      // A shard that takes nothing any more is left alone as a whole; where the others of it go on, it is this record.
+      const bool damaged = change.error().fault == Fault::corrupt && attempt.shard.writable();
+      attempt.recorded = damaged ? Attempt::Recorded::never : Attempt::Recorded::not_now;
       co_return false;
     }
-    if (change->found) account_for(attempt, dispatch, outcome, *update);
+    account_for(attempt, dispatch, outcome, update, change->found);
     if (change->forget) background[attempt.shard.number()]->to_forget = true;
     publish(attempt.shard.number(), change->added);
     const bool usable = outcome.open && outcome.health == Health::good;
@@ -207,15 +220,16 @@ net::asio::awaitable<bool> Queue::Impl::send_in_parts(Attempt& attempt, Lane& la
   co_return true;
 }
 
-net::asio::awaitable<std::optional<JobUpdate>> Queue::Impl::conclude(Attempt& attempt, const Dispatch& dispatch, const Outcome& outcome,
-                                                                     bool over) {
+net::asio::awaitable<JobUpdate> Queue::Impl::conclude(Attempt& attempt, const Dispatch& dispatch, const Outcome& outcome, bool over) {
   const auto& message = attempt.loaded.message;
   const auto time = seconds();
-  const bool expired = time >= message.expires || (message.by_mode == ByMode::give_up && time >= message.deliver_by);
+  const bool by_over = message.by_mode == ByMode::give_up && time >= message.deliver_by;
+  const bool expired = time >= message.expires || by_over;
   JobUpdate update;
   update.job = attempt.job;
   update.over = over;
   std::vector<message::ReportedRecipient> told;
+  std::vector<std::size_t> told_of;  // positions in update.recipients
   for (std::size_t i = 0; i < dispatch.recipients.size(); ++i) {
     const auto& one = outcome.recipients[i];
     const auto& to = dispatch.recipients[i];
@@ -230,7 +244,7 @@ net::asio::awaitable<std::optional<JobUpdate>> Queue::Impl::conclude(Attempt& at
       case Disposition::temporary:
         if (expired) {
           news.state = RecipientState::failed;
-          news.reply.status = "4.4.7";  // RFC 3463 §3.5
+          news.reply.status = by_over ? "5.4.7" : "4.4.7";  // RFC 2852 §4.1.3, RFC 3463 §3.5
         } else {
           attempt.deferred = true;
         }
@@ -249,7 +263,9 @@ net::asio::awaitable<std::optional<JobUpdate>> Queue::Impl::conclude(Attempt& at
     if (!can_tell(message) || !news.moves.empty()) continue;
     const auto action = report_of(news, one.disposition, to.notify, message.by_trace || outcome.by_dropped);
     const auto recipient = std::ranges::find(attempt.loaded.job.recipients, to.number, &RecipientRecord::number);
-    if (action) told.push_back(reported(*recipient, *action, &news.reply));
+    if (!action) continue;
+    told.push_back(reported(*recipient, *action, &news.reply));
+    told_of.push_back(i);
   }
   for (const auto& once : outcome.once) update.once.push_back({once.account, once.shard});
   // Where some were not tried because the connection ended, they need not wait.
@@ -265,16 +281,19 @@ net::asio::awaitable<std::optional<JobUpdate>> Queue::Impl::conclude(Attempt& at
     }
     log::event(log::Level::warning, "notice cannot be made yet",
                {{"id", message.trace_id}, {"reason", report.error().text}, {"detail", report.error().detail}});
-    if (stopping) co_return std::nullopt;
+    if (stopping) {  // those whom the report is about stay open, and are tried again after the restart
+      for (const auto i : told_of) update.recipients[i].state = RecipientState::open;
+      break;
+    }
     co_await pause_for(options.storage_pause);
   }
   co_return update;
 }
 
-net::asio::awaitable<std::optional<JobChange>> Queue::Impl::record(QueueShard& shard, const JobUpdate& update) {
+net::Task<JobChange> Queue::Impl::record(QueueShard& shard, const JobUpdate& update) {
   for (;;) {
     auto change = co_await shard.update(update);
-    if (change) co_return std::move(*change);
+    if (change) co_return change;
     metrics.unrecorded.add();
     log::event(log::Level::error, "outcome cannot be recorded",
                {{"shard", shard.number()},
@@ -283,12 +302,13 @@ net::asio::awaitable<std::optional<JobChange>> Queue::Impl::record(QueueShard& s
                 {"reason", change.error().text},
                 {"detail", change.error().detail}});
     // A damaged record stays damaged; what else fails may heal, and sending again meanwhile would make duplicates.
-    if (change.error().fault == Fault::corrupt || stopping) co_return std::nullopt;
+    if (change.error().fault == Fault::corrupt || stopping) co_return change;
     co_await pause_for(options.storage_pause);
   }
 }
 
-void Queue::Impl::account_for(const Attempt& attempt, const Dispatch& dispatch, const Outcome& outcome, const JobUpdate& update) {
+void Queue::Impl::account_for(const Attempt& attempt, const Dispatch& dispatch, const Outcome& outcome, const JobUpdate& update,
+                              bool kept) {
   const auto& message = attempt.loaded.message;
   const auto waited = std::chrono::seconds(std::max<std::int64_t>(0, seconds() - message.arrival));
   // One event for all recipients that heard the same.
@@ -306,6 +326,12 @@ void Queue::Impl::account_for(const Attempt& attempt, const Dispatch& dispatch, 
       }
       continue;
     }
+    // What the other side said is history also where an administrator has dropped the message meanwhile.
+    const bool gone = !kept && (news.state == RecipientState::failed || news.state == RecipientState::open);
+    if (gone) {
+      kind = TraceKind::attempt;
+      detail = "it was dropped meanwhile";
+    }
     switch (news.state) {
       case RecipientState::relayed:
         kind = TraceKind::relayed;
@@ -318,11 +344,13 @@ void Queue::Impl::account_for(const Attempt& attempt, const Dispatch& dispatch, 
         metrics.delay.observe(waited);
         break;
       case RecipientState::failed:
+        if (gone) break;
         kind = TraceKind::bounced;
         metrics.failed.add();
         if (!can_tell(message)) detail = "nobody is told";
         break;
       case RecipientState::open:
+        if (gone) break;
         metrics.deferred.add();
         detail = "next attempt " + trace_time(update.due * 1'000);
         break;
@@ -349,6 +377,7 @@ void Queue::Impl::account_for(const Attempt& attempt, const Dispatch& dispatch, 
   if (outcome.health != Health::good) {
     log::event(log::Level::debug, "destination in trouble", {{"destination", attempt.job.destination}, {"reason", outcome.trouble}});
   }
+  if (!kept) return;
   for (const auto& report : update.reports) {
     TraceEvent event{.id = message.trace_id, .kind = TraceKind::notice, .detail = report.message.trace_id};
     event.to.push_back(message.sender);

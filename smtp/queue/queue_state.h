@@ -68,12 +68,12 @@ struct Queue::Impl : std::enable_shared_from_this<Queue::Impl> {
   /// @return whether the lane takes another job
   net::asio::awaitable<bool> attempt(Scheduler::Turn& turn, Ticket ticket, Lane& lane);
   net::asio::awaitable<bool> send_in_parts(Attempt& attempt, Lane& lane);
-  /// What is to be recorded, with its reports. nullopt where these cannot be made for now and the queue is stopping: the attempt is
-  /// repeated.
-  net::asio::awaitable<std::optional<JobUpdate>> conclude(Attempt& attempt, const Dispatch& dispatch, const Outcome& outcome, bool over);
-  /// Until it is durable. nullopt where it cannot be for now, and the queue is stopping, or never.
-  net::asio::awaitable<std::optional<JobChange>> record(QueueShard& shard, const JobUpdate& update);
-  void account_for(const Attempt& attempt, const Dispatch& dispatch, const Outcome& outcome, const JobUpdate& update);
+  /// What is to be recorded, with its reports. Where these cannot be made for now and the queue is stopping, their recipients stay open.
+  net::asio::awaitable<JobUpdate> conclude(Attempt& attempt, const Dispatch& dispatch, const Outcome& outcome, bool over);
+  /// Until it is durable. Fault::corrupt where it never can be; any other where the queue is stopping.
+  net::Task<JobChange> record(QueueShard& shard, const JobUpdate& update);
+  /// @param kept  false: the job was dropped during the attempt, and nothing was recorded
+  void account_for(const Attempt& attempt, const Dispatch& dispatch, const Outcome& outcome, const JobUpdate& update, bool kept);
 
   // ---- checks.cc: what the clock does
   static net::asio::awaitable<void> run_checks(std::shared_ptr<Impl> self, std::uint16_t shard);

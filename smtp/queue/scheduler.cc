@@ -543,6 +543,19 @@ void Scheduler::done(Turn& turn, const Ticket& ticket, Health health, std::strin
   impl_->refresh(d, now);
 }
 
+void Scheduler::abandon(Turn& turn, const Ticket& ticket, Health health, std::string_view trouble, Instant now) {
+  const std::lock_guard lock(impl_->mutex);
+  auto& d = *turn.destination;
+  impl_->judge(turn, health, trouble, now);
+  const auto found = d.busy.find({ticket.shard, ticket.position.id});
+  if (found != d.busy.end() && found->second.ticket) {
+    found->second = {};
+    --impl_->in_flight;
+  }
+  if (d.gate > now) impl_->forget_ready(d, 0);
+  impl_->refresh(d, now);
+}
+
 void Scheduler::ended(Turn& turn, Instant now) {
   const std::lock_guard lock(impl_->mutex);
   const auto keep = std::exchange(turn.destination, nullptr);

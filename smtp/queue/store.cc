@@ -133,7 +133,11 @@ Result<void> erase_message(Txn& txn, MessageId id, const MessageRecord& message)
   RELAIS_TRY_VOID(txn.erase(message_key(id)));
   RELAIS_TRY_VOID(txn.erase(trace_key(message.trace_id, id)));
   RELAIS_TRY_VOID(txn.erase(check_key(message.check, id)));
-  return txn.release_blob(message.content);
+  auto released = txn.release_blob(message.content);
+  if (released || released.error().fault != Fault::corrupt) return released;
+  // Its content is gone: a loss that the sender must be able to hear of, so the message may end all the same.
+  log::event(log::Level::error, "queued message damaged", {{"id", message.trace_id}, {"detail", released.error().detail}});
+  return {};
 }
 
 /// Erases a job; and its message's keys where it was the last one. @return whether it was
@@ -487,18 +491,16 @@ Result<std::vector<CheckEntry>> QueueShard::checks(std::int64_t first, std::int6
 Result<std::vector<std::pair<JobRef, ForgetRecord>>> QueueShard::forgets(std::size_t limit) const {
   RELAIS_TRY(const auto snapshot, engine_.read(kQueueAccount));
   std::vector<std::pair<JobRef, ForgetRecord>> out;
-  Result<void> decoded;
   RELAIS_TRY_VOID(snapshot->range("F", after_prefix("F"), [&](const KeyValue& entry) {
     const auto name = parse_job_key(entry.key);
     auto record = decode_forget(entry.value);
     if (name && record) {
       out.emplace_back(JobRef{name->id, std::string(name->destination)}, std::move(*record));
-    } else if (!record) {
-      decoded = fail(std::move(record).error());
+    } else {  // the others are forgotten all the same
+      log::event(log::Level::error, "queue entry damaged", {{"shard", number_}, {"key", to_hex(entry.key)}});
     }
-    return decoded.has_value() && out.size() < limit;
+    return out.size() < limit;
   }));
-  RELAIS_TRY_VOID(decoded);
   return out;
 }
 

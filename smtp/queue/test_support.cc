@@ -89,6 +89,7 @@ void World::restart() {
 std::unique_ptr<Lane> World::lane(const std::string& destination, net::Loop&) { return std::make_unique<FakeLane>(*this, destination); }
 
 net::Task<std::string> World::destination(std::string address) {
+  if (route_takes.count() != 0) co_await sleep(route_takes);
   if (route) co_return route(address);
   co_return "mx:" + address.substr(address.find('@') + 1);
 }

@@ -61,8 +61,9 @@ class World final : public Transport, public Router {
 
   // ---- what servers do; set before anything is sent
   std::function<FakeReply(const std::string& destination, const Dispatch& dispatch)> serve;
-  /// Where mail for an address goes; without it "mx:" and the domain.
+  /// Where mail for an address goes, and how long it takes to find out; without it "mx:" and the domain.
   std::function<Result<std::string>(const std::string& address)> route;
+  milliseconds route_takes{0};
 
   // ---- Transport, Router
   std::unique_ptr<Lane> lane(const std::string& destination, net::Loop& loop) override;
