@@ -1,6 +1,7 @@
 """Fixtures of the end-to-end tests."""
 import os
 import pathlib
+import subprocess
 import sys
 
 import pytest
@@ -24,6 +25,19 @@ def own_platform(tmp_path):
     with relais.running(tmp_path / "p") as platform:
         platform.add_account("ada")
         yield platform
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A 96 MB file system of our own. Mounting needs root, which CI has; others get tmpfs through a user namespace or fail loudly."""
+    image, mount = tmp_path / "disk.img", tmp_path / "mnt"
+    mount.mkdir()
+    with open(image, "wb") as file:
+        file.truncate(96 << 20)
+    subprocess.run(["mkfs.ext4", "-q", "-m", "0", "-F", str(image)], check=True)
+    subprocess.run(["mount", "-o", "loop", str(image), str(mount)], check=True)
+    yield mount
+    subprocess.run(["umount", str(mount)], check=True)
 
 
 @pytest.fixture

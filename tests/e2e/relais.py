@@ -234,6 +234,19 @@ def running(directory, **kwargs):
             platform.stop()
 
 
+def fill_disk(directory):
+    """Something else eats what room there is, to the last octet. Returns its file."""
+    path = pathlib.Path(directory) / "eater"
+    with open(path, "wb") as eater:
+        try:
+            while True:
+                eater.write(b"x" * 4096)
+                eater.flush()
+        except OSError:
+            pass
+    return path
+
+
 def wait_until(condition, what):
     """Polls: what is waited for happens in another process. ctest's own limit ends a wait that never does."""
     while True:

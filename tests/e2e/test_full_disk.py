@@ -1,26 +1,10 @@
 """A full disk: mail is refused with a temporary failure, nothing is lost, reading goes on, and service resumes when there is room."""
 import os
 import smtplib
-import subprocess
-
-import pytest
 
 import relais
 
 MESSAGE = b"From: a@remote.example\r\nSubject: %d\r\n\r\n" + os.urandom(24 * 1024).hex().encode() + b"\r\n"
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A 96 MB file system of our own. Mounting needs root, which CI has; others get tmpfs through a user namespace or fail loudly."""
-    image, mount = tmp_path / "disk.img", tmp_path / "mnt"
-    mount.mkdir()
-    with open(image, "wb") as file:
-        file.truncate(96 << 20)
-    subprocess.run(["mkfs.ext4", "-q", "-m", "0", "-F", str(image)], check=True)
-    subprocess.run(["mount", "-o", "loop", str(image), str(mount)], check=True)
-    yield mount
-    subprocess.run(["umount", str(mount)], check=True)
 
 
 def test_full_disk(small_disk):
@@ -53,14 +37,7 @@ def fill_and_resume(platform, small_disk):
                 break
             assert accepted < 10_000
     assert accepted > 100
-    # Something else eats the rest of the disk, to the last octet.
-    with open(small_disk / "eater", "wb") as eater:
-        try:
-            while True:
-                eater.write(b"x" * 4096)
-                eater.flush()
-        except OSError:
-            pass
+    eater = relais.fill_disk(small_disk)
     client = platform.imap(ada)
     assert client.select("INBOX")[1] == [str(accepted).encode()]
     kind, answer = client.append("INBOX", None, None, MESSAGE % 99999)
@@ -77,7 +54,7 @@ def fill_and_resume(platform, small_disk):
     assert client.select("INBOX")[1] == [str(accepted).encode()]
 
     # Room again: a file less, and the space of what users delete.
-    os.unlink(small_disk / "eater")
+    eater.unlink()
     os.unlink(small_disk / "ballast")
     client.store("1:40", "+FLAGS", r"(\Deleted)")
     assert client.expunge()[0] == "OK"
