@@ -258,10 +258,10 @@ in_flow_delay = 0
 
 
 class Exim(Mta):
-    """`hosts`: further listeners as address → True where it greylists (whoever comes for the first time in the life of the server)."""
+    """`login_port`: there only who has logged in may send. `transport`: options of the outgoing one. `more`: sections at the end of its file."""
     name = "exim"
 
-    def __init__(self, internet, directory, domains=(), settings="", transport=""):
+    def __init__(self, internet, directory, login_port=SUBMISSION, transport="", more=""):
         super().__init__(internet, directory)
         self.folder("mail", "Debian-exim")
         self.folder("spool", "Debian-exim")
@@ -280,7 +280,7 @@ never_users =
 keep_environment =
 add_environment = PATH=/usr/bin
 local_interfaces = {self.address}
-daemon_smtp_ports = 25 : {SUBMISSION}
+daemon_smtp_ports = {" : ".join(map(str, sorted({25, SUBMISSION, login_port})))}
 tls_advertise_hosts = *
 tls_certificate = {self.certificate.certificate}
 tls_privatekey = {self.folder("keys", "Debian-exim") / "key.pem"}
@@ -298,13 +298,15 @@ qualify_domain = {self.domain}
 queue_run_max = 1
 acl_smtp_rcpt = rcpt
 acl_smtp_data = data
-{settings}
-domainlist local_domains = {" : ".join([self.domain, *domains])}
+domainlist local_domains = {self.domain}
 
 begin acl
 rcpt:
+  accept authenticated = *
   accept condition = ${{if eq{{$received_port}}{{{SUBMISSION}}}}}
          control = submission/sender_retain
+  deny condition = ${{if eq{{$received_port}}{{{login_port}}}}}
+       message = 5.7.0 login first
   defer message = 4.7.1 greylisted, come again
         condition = ${{if and{{ {{eq{{$local_part}}{{grey}}}} {{!exists{{{self.dir}/come-in}}}} }}}}
   accept domains = +local_domains
@@ -348,7 +350,7 @@ maildir:
 
 begin retry
 * * F,1h,1s
-""")
+{more}""")
         key = self.dir / "keys" / "key.pem"
         key.write_bytes(pathlib.Path(self.certificate.key).read_bytes())
         os.chown(key, net.USERS["Debian-exim"], net.USERS["Debian-exim"])
@@ -424,3 +426,50 @@ match from local for domain {self.domain} action "here"
         if not spool.exists():
             spool.mkdir(mode=0o711)
         return self.spawn("smtpd", "-d", "-v", "-f", self.config)
+
+
+class DovecotLmtp(Mta):
+    """Takes mail by LMTP at port 24; no MX leads to it."""
+    name = "dovecot"
+
+    def __init__(self, internet, directory):
+        super().__init__(internet, directory)
+        self.write("users", "".join(f"{user}@{self.domain}:::::::\n" for user in self.USERS))
+        self.config = self.write("dovecot.conf", f"""
+base_dir = /run/dovecot
+state_dir = {self.dir}/state
+log_path = {self.dir}/log
+protocols = lmtp
+listen = {self.address}
+ssl = no
+default_internal_user = dovecot
+default_internal_group = dovecot
+default_login_user = dovenull
+mail_location = maildir:{self.mail}/%d/%n
+mail_uid = {net.MAIL_USER}
+mail_gid = {net.MAIL_USER}
+first_valid_uid = {net.MAIL_USER}
+auth_username_format = %u
+passdb {{
+  driver = passwd-file
+  args = {self.dir}/users
+}}
+userdb {{
+  driver = passwd-file
+  args = {self.dir}/users
+}}
+service lmtp {{
+  inet_listener lmtp {{
+    address = {self.address}
+    port = 24
+  }}
+}}
+service stats {{
+  unix_listener stats-writer {{
+    mode = 0666
+  }}
+}}
+""")
+
+    def start(self):
+        return self.spawn("dovecot", "-F", "-c", self.config, ports=[24])
