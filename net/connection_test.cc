@@ -3,11 +3,14 @@
 
 #include "base/metrics.h"
 #include "net/listener.h"
+#include "net/loop_impl.h"
 #include "net/test_support.h"
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <future>
+#include <thread>
 
 #include <sys/socket.h>
 
@@ -340,6 +343,37 @@ TEST(Listener, RefusesBeyondTheLimitWithItsReply) {
     }
   };
   EXPECT_EQ(as_client(server.port(), body), "421 too many\r\n");
+}
+
+struct Member final : LoopMember {
+  Member(Loop::Impl& loop, std::function<void()> on_stop) : LoopMember(loop), on_stop_(std::move(on_stop)) {}
+  void on_deadline() noexcept override {}
+  void on_shutdown() noexcept override { on_stop_(); }
+  void on_force_close() noexcept override {}
+  std::function<void()> on_stop_;
+};
+
+TEST(LoopPool, AStopDoesNotMissTheConnectionThatEndsAsItBegins) {
+  LoopPool pool(2);
+  pool.start();
+  std::promise<void> made;
+  std::promise<void> begun;
+  // Loop 0 is busy ending its one connection until loop 1 has heard of the stop and ended its own.
+  std::unique_ptr<Member> other;
+  const auto end_other = [&] {
+    other.reset();
+    begun.set_value();
+  };
+  pool.at(1).post([&] { other = std::make_unique<Member>(pool.at(1).impl(), [&] { pool.at(1).post(end_other); }); });
+  pool.at(0).post([&] {
+    auto member = std::make_unique<Member>(pool.at(0).impl(), [] {});
+    made.set_value();
+    begun.get_future().wait();
+    member.reset();
+  });
+  made.get_future().wait();
+  while (pool.at(1).connections() == 0) std::this_thread::yield();
+  EXPECT_TRUE(pool.shutdown(std::chrono::hours(1)));
 }
 
 TEST(Listener, AnExceptionEndsItsSessionAlone) {

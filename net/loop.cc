@@ -163,6 +163,7 @@ bool LoopPool::shutdown(std::chrono::milliseconds limit) {
         pool.ended.notify_all();
       };
       loop.begin_shutdown();
+      if (loop.connections() == 0) loop.impl().on_empty();  // the last one ended before it knew whom to tell
     });
   bool graceful = true;
   if (!pool.threads.empty() && !wait(limit)) {
