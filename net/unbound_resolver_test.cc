@@ -35,6 +35,8 @@ constexpr std::uint16_t kSoa = 6;
 constexpr std::uint16_t kRrsig = 46;
 constexpr std::uint16_t kDnskey = 48;
 constexpr std::uint32_t kTtl = 300;
+constexpr std::size_t kMaxUdp = 1232;  // octets, as most servers have it since 2020
+constexpr std::size_t kMaxTcp = 65'535;
 constexpr std::uint8_t kEd25519 = 15;  // RFC 8080 §3
 
 std::string wire(std::string_view name) { return make_name(name).value(); }
@@ -106,14 +108,9 @@ class NameServer {
  public:
   using Records = std::vector<std::pair<std::uint16_t, std::string>>;  ///< type and RDATA
 
-  NameServer() : socket_(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    RELAIS_CHECK(::bind(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
-    socklen_t size = sizeof address;
-    RELAIS_CHECK(::getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &size) == 0);
-    port_ = ntohs(address.sin_port);
+  NameServer() {
+    while (!listen()) {
+    }
     RELAIS_CHECK(::pipe(stop_.data()) == 0);
   }
   ~NameServer() {
@@ -121,7 +118,7 @@ class NameServer {
       static_cast<void>(!::write(stop_[1], "", 1));
       thread_.join();
     }
-    for (const int fd : {socket_, stop_[0], stop_[1]}) ::close(fd);
+    for (const int fd : {socket_, tcp_, stop_[0], stop_[1]}) ::close(fd);
   }
   NameServer(const NameServer&) = delete;
   NameServer& operator=(const NameServer&) = delete;
@@ -137,20 +134,66 @@ class NameServer {
   std::string anchor() const { return "signed.test. IN DNSKEY 257 3 15 " + to_base64(key_.rdata().substr(4)) + "\n"; }
   std::string root_anchor() const { return ". IN DNSKEY 257 3 15 " + to_base64(key_.rdata().substr(4)) + "\n"; }
   int questions() const { return questions_; }
+  int questions_by_tcp() const { return questions_by_tcp_; }
   void keep_silent() { silent_ = true; }
 
  private:
+  /// One port for UDP and TCP. False where somebody has the latter already.
+  bool listen() {
+    socket_ = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    tcp_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    RELAIS_CHECK(::bind(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    socklen_t size = sizeof address;
+    RELAIS_CHECK(::getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &size) == 0);
+    port_ = ntohs(address.sin_port);
+    if (::bind(tcp_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 && ::listen(tcp_, 10) == 0) return true;
+    ::close(socket_);
+    ::close(tcp_);
+    return false;
+  }
+
+  // RFC 1035 §4.2.2: the length stands before the message. One question a connection.
+  void serve_tcp() {
+    const int peer = ::accept4(tcp_, nullptr, nullptr, SOCK_CLOEXEC);
+    std::string query(2, '\0');
+    if (read_all(peer, query)) {
+      query.resize(Decoder(query).u16());
+      if (read_all(peer, query)) {
+        ++questions_by_tcp_;
+        const auto reply = answer(query, kMaxTcp);
+        std::string framed;
+        put_u16(framed, static_cast<std::uint16_t>(reply.size()));
+        framed += reply;
+        RELAIS_CHECK(::send(peer, framed.data(), framed.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(framed.size()));
+      }
+    }
+    ::close(peer);
+  }
+  static bool read_all(int peer, std::string& into) {
+    for (std::size_t got = 0; got < into.size();) {
+      const auto n = ::read(peer, into.data() + got, into.size() - got);
+      if (n <= 0) return false;
+      got += static_cast<std::size_t>(n);
+    }
+    return true;
+  }
+
   void run() {
     for (;;) {
-      std::array<pollfd, 2> watched{{{socket_, POLLIN, 0}, {stop_[0], POLLIN, 0}}};
+      std::array<pollfd, 3> watched{{{socket_, POLLIN, 0}, {stop_[0], POLLIN, 0}, {tcp_, POLLIN, 0}}};
       ::poll(watched.data(), watched.size(), -1);
       if (watched[1].revents != 0) return;
+      if (watched[2].revents != 0) serve_tcp();
+      if (watched[0].revents == 0) continue;
       std::array<char, 4096> buffer{};
       sockaddr_storage from{};
       socklen_t size = sizeof from;
       const auto n = ::recvfrom(socket_, buffer.data(), buffer.size(), 0, reinterpret_cast<sockaddr*>(&from), &size);
       if (n < 12) continue;
-      const auto reply = answer({buffer.data(), static_cast<std::size_t>(n)});
+      const auto reply = answer({buffer.data(), static_cast<std::size_t>(n)}, kMaxUdp);
       if (!reply.empty()) ::sendto(socket_, reply.data(), reply.size(), 0, reinterpret_cast<const sockaddr*>(&from), size);
     }
   }
@@ -165,7 +208,7 @@ class NameServer {
   }
 
   // RFC 1035 §4.1: header, question, answer, authority; the OPT record that DNSSEC needs (RFC 6891).
-  std::string answer(std::string_view query) {
+  std::string answer(std::string_view query, std::size_t most) {
     ++questions_;
     auto end = query.find('\0', 12);
     const auto question = query.substr(12, end + 5 - 12);
@@ -208,8 +251,13 @@ class NameServer {
       for (const std::uint32_t number : {1U, 3600U, 600U, 86400U, 60U}) put_u32(soa, number);
       append_record(authority, "test", kSoa, soa);
     }
+    const bool cut = answers.size() + authority.size() + 100 > most;  // RFC 2181 §9
+    if (cut) {
+      answers.clear();
+      count = 0;
+    }
     std::string reply(query.substr(0, 2));
-    put_u16(reply, static_cast<std::uint16_t>(0x8180U | rcode));  // response, recursion desired and available
+    put_u16(reply, static_cast<std::uint16_t>(0x8180U | (cut ? 0x0200U : 0U) | rcode));  // response, recursion desired and available
     put_u16(reply, 1);
     put_u16(reply, count);
     put_u16(reply, authority.empty() ? 0 : 1);
@@ -219,12 +267,14 @@ class NameServer {
     return reply;
   }
 
-  int socket_;
+  int socket_ = -1;
+  int tcp_ = -1;
   std::uint16_t port_ = 0;
   std::array<int, 2> stop_{};
   std::map<std::string, Records> records_;
   ZoneKey key_;
   std::atomic<int> questions_ = 0;
+  std::atomic<int> questions_by_tcp_ = 0;
   std::atomic<bool> silent_ = false;
   std::thread thread_;
 };
@@ -239,6 +289,8 @@ class Unbound : public testing::Test {
     server.add("domain.test", DnsType::mx, make_mx({10, "mx.test"}).value());
     server.add("text.test", DnsType::txt, make_txt("v=STSv1; id=" + std::string(300, '1') + ";"));
     server.add("alias.test", DnsType::cname, wire("MX.test"));
+    for (std::uint16_t i = 0; i < 200; ++i)
+      server.add("many.test", DnsType::mx, make_mx({i, "mx" + std::to_string(i) + ".many.test"}).value());
     server.add("loop1.test", DnsType::cname, wire("loop2.test"));
     server.add("loop2.test", DnsType::cname, wire("loop1.test"));
     for (const std::string& name : std::vector<std::string>{"good", "forged", "expired", "stripped"})
@@ -293,6 +345,14 @@ TEST_F(Unbound, Aliases) {
   EXPECT_EQ(answer.canonical_name, "mx.test");
   EXPECT_EQ(parse_name(ask("alias.test", DnsType::cname).records.at(0)).value(), "mx.test");
   EXPECT_TRUE(ask("loop1.test", DnsType::a).unknown());
+}
+
+// More than a datagram holds: by TCP.
+TEST_F(Unbound, TwoHundredMxRecords) {
+  const auto answer = ask("many.test", DnsType::mx);
+  EXPECT_EQ(answer.status, Status::found) << answer.detail;
+  EXPECT_EQ(answer.records.size(), 200U);
+  EXPECT_EQ(server.questions_by_tcp(), 1);
 }
 
 TEST_F(Unbound, Absence) {

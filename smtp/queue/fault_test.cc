@@ -202,6 +202,18 @@ TEST_F(QueueFault, ADamagedDeliveryIdDoesNotKeepTheOthers) {
   EXPECT_THAT(world.keys(), SizeIs(1)) << "the damaged one alone";
 }
 
+TEST_F(QueueFault, WhoeverSaysLaterForeverIsGivenUpWithItsOwnWords) {
+  World world;
+  world.serve = by_name;
+  ASSERT_TRUE(world.accept(world.message("t1", {"later@x.test"})));
+  world.run_for(24h * 6);
+  EXPECT_THAT(world.sent_to("later@x.test"), SizeIs(::testing::AllOf(::testing::Gt(50U), ::testing::Lt(100U))));
+  ASSERT_THAT(reports(world), SizeIs(2));
+  EXPECT_THAT(reports(world)[0].content, AllOf(HasSubstr("Action: delayed"), HasSubstr("450 4.2.0 later")));
+  EXPECT_THAT(reports(world)[1].content, AllOf(HasSubstr("Action: failed"), HasSubstr("Status: 4.4.7"), HasSubstr("450 4.2.0 later")));
+  EXPECT_TRUE(world.empty());
+}
+
 // RFC 2852 §4.1.3
 TEST_F(QueueFault, AfterTheTimeOfDeliverByNoAttemptIsMade) {
   World world(1, {}, retry_after(2s));
