@@ -147,6 +147,7 @@ class RemoteLane final : public Lane {
     std::optional<Verdict> last;
     std::string last_host;
     bool all_refuse_mail = domain;
+    bool reached = false;
     for (const auto& host : list.hosts) {
       for (const auto& address : host.addresses) {
         if (work.open.empty() || work.tried >= dialer_->max_addresses) break;
@@ -158,6 +159,7 @@ class RemoteLane final : public Lane {
           last_host = host_text(host, address);
           continue;
         }
+        reached = true;
         co_await transact(work);
         if (work.heard) break;
       }
@@ -166,6 +168,7 @@ class RemoteLane final : public Lane {
     }
     if (work.open.empty()) co_return;
     if (!last) co_return;  // hosts were reached, and those that were left have their verdicts
+    work.outcome.begun = reached || work.open.size() != work.dispatch.recipients.size();
     for (const auto i : work.open) {
       auto& one = work.outcome.recipients[i];
       if (one.code != 0 || !one.text.empty()) continue;  // an earlier host's words tell more

@@ -202,6 +202,11 @@ net::asio::awaitable<bool> Queue::Impl::send_in_parts(Attempt& attempt, Lane& la
     first += count;
     attempt.health = outcome.health;
     attempt.trouble = outcome.trouble;
+    if (!outcome.begun && outcome.health == Health::unreachable && scheduler.others_get_through(attempt.turn)) {
+      // The host has enough of us. That says nothing of this message: one of the other connections takes it.
+      attempt.recorded = Attempt::Recorded::not_now;
+      co_return false;
+    }
     const bool over = first >= attempt.open.size() || outcome.health != Health::good || !outcome.open;
     auto update = co_await conclude(attempt, dispatch, outcome, over);
     const auto change = co_await record(attempt.shard, update);

@@ -71,6 +71,24 @@ TEST(Queue, AMessageGoesOutAndLeavesNothing) {
   EXPECT_THAT(trace_of(world, "t1"), ElementsAre("queued", "relayed"));
 }
 
+TEST(Queue, WhatOneConnectionTooManyWasMeantForGoesByTheOthers) {
+  World world;
+  int calls = 0;
+  world.serve = [&](const std::string&, const Dispatch& dispatch) {
+    EXPECT_EQ(dispatch.attempts, 0U) << dispatch.trace_id;
+    if (++calls != 2) return FakeReply{all(dispatch, Disposition::relayed), 100ms};
+    auto refused = unreachable(dispatch, "421 too many connections");
+    refused.begun = false;
+    return FakeReply{refused, 1s};
+  };
+  for (int i = 0; i < 40; ++i) ASSERT_TRUE(world.accept(world.message("t" + std::to_string(i), {"a" + std::to_string(i) + "@x.test"})));
+  world.run_for(10s);
+  EXPECT_EQ(calls, 41);
+  EXPECT_EQ(world.sent.size(), 41U);
+  EXPECT_TRUE(world.empty());
+  for (int i = 0; i < 40; ++i) EXPECT_THAT(trace_of(world, "t" + std::to_string(i)), ElementsAre("queued", "relayed"));
+}
+
 TEST(Queue, OneTransactionPerDestination) {
   World world;
   int dispatches = 0;

@@ -55,6 +55,8 @@ class Scheduler::Destination {
   std::uint32_t looking = 0;  ///< scans that lanes are at
   std::uint32_t limit = 0;    ///< lanes, as adapted; 0: not decided yet
   std::uint32_t round = 0;    ///< successes since the limit last changed
+  std::uint32_t ceiling = 0;  ///< of the limit, until `ceiling_until`: how many were there when one more was refused
+  Instant ceiling_until = 0;
   std::uint32_t lanes = 0;
   std::uint32_t hungry = 0;
   std::uint32_t proven = 0;
@@ -209,6 +211,9 @@ struct Scheduler::Impl {
     d.strikes = 0;
   }
 
+  /// Other lanes of the same destination that have got mail through.
+  static std::uint32_t others_of(const Turn& turn) { return turn.destination->proven - (turn.proven ? 1U : 0U); }
+
   void judge(Turn& turn, Health health, std::string_view trouble, Instant now) {
     auto& d = *turn.destination;
     const auto rule = rules(d.name);
@@ -223,7 +228,7 @@ struct Scheduler::Impl {
           turn.proven = true;
           ++d.proven;
         }
-        if (++d.round >= lanes_now && d.limit < rule.concurrency) {
+        if (++d.round >= lanes_now && d.limit < (d.ceiling_until > now ? std::min(rule.concurrency, d.ceiling) : rule.concurrency)) {
           ++d.limit;
           d.round = 0;
         }
@@ -235,12 +240,15 @@ struct Scheduler::Impl {
         if (++d.strikes >= kStrikes) shut_gate(d, rule, trouble, now);
         return;
       case Health::unreachable:
-        d.limit = std::max(1U, d.limit / 2);
         d.round = 0;
-        // While other lanes get through it has merely enough of us.
-        if (d.proven > (turn.proven ? 1U : 0U)) {
+        // While other lanes get through it has merely enough of us: as many as they are is what it takes, for a while.
+        if (const auto others = others_of(turn); others != 0) {
+          d.limit = std::clamp(others, 1U, std::max(1U, d.limit));
+          d.ceiling = d.limit;
+          d.ceiling_until = now + rule.retry.pause(1, random()).count();
           d.trouble = trouble;
         } else {
+          d.limit = std::max(1U, d.limit / 2);
           shut_gate(d, rule, trouble, now);
         }
         return;
@@ -541,6 +549,11 @@ void Scheduler::done(Turn& turn, const Ticket& ticket, Health health, std::strin
   if (position_stands) Impl::move_back(d, ticket.shard, ticket.position);
   if (d.gate > now) impl_->forget_ready(d, 0);
   impl_->refresh(d, now);
+}
+
+bool Scheduler::others_get_through(const Turn& turn) const {
+  const std::lock_guard lock(impl_->mutex);
+  return Impl::others_of(turn) != 0;
 }
 
 void Scheduler::abandon(Turn& turn, const Ticket& ticket, Health health, std::string_view trouble, Instant now) {

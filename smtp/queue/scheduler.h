@@ -109,6 +109,8 @@ class Scheduler {
   void put_back(Turn& turn, const Ticket& ticket, Instant now);
   /// The ticket's attempt is over and recorded (or never was begun: then `position_stands`, and the job will be found again).
   void done(Turn& turn, const Ticket& ticket, Health health, std::string_view trouble, bool position_stands, Instant now);
+  /// Whether other lanes of the turn's destination have got mail through.
+  bool others_get_through(const Turn& turn) const;
   /// What came of the ticket's attempt can never be recorded (its record is damaged): for this process the job is nobody's, else it would
   /// be sent again and again.
   void abandon(Turn& turn, const Ticket& ticket, Health health, std::string_view trouble, Instant now);

@@ -350,6 +350,31 @@ TEST(QueueScheduler, OneRefusedConnectionAmongGoodOnesShutsNothing) {
   EXPECT_EQ(bench.scheduler.describe("mx:a")->limit, 1U);
 }
 
+TEST(QueueScheduler, AHostThatTakesSoManyIsNotAskedForMoreAtOnce) {
+  Rule rule;
+  rule.messages_per_connection = 1'000'000;
+  rule.retry.first = std::chrono::seconds(60);
+  Bench bench(100, rule);
+  for (MessageId id = 1; id <= 1'000; ++id) bench.add("mx:a", id);
+  auto turns = bench.start_all();
+  ASSERT_EQ(turns.size(), 2U);
+  for (auto& turn : turns) bench.finish(turn, bench.next(turn).ticket);
+  auto third = bench.scheduler.start(bench.now);
+  ASSERT_TRUE(third);
+  EXPECT_TRUE(bench.scheduler.others_get_through(*third));
+  bench.finish(*third, bench.next(*third).ticket, Health::unreachable);
+  bench.scheduler.ended(*third, bench.now);
+  EXPECT_EQ(bench.scheduler.describe("mx:a")->limit, 2U) << "those that are there stay";
+  const auto succeed = [&](int times) {
+    for (int i = 0; i < times; ++i) bench.finish(turns[0], bench.next(turns[0]).ticket);
+  };
+  succeed(50);
+  EXPECT_FALSE(bench.scheduler.start(bench.now)) << "no more for a while, whatever succeeds";
+  bench.now += 120'000;
+  succeed(2);
+  EXPECT_TRUE(bench.scheduler.start(bench.now)) << "then another is tried";
+}
+
 TEST(QueueScheduler, AlwaysBusyShutsTheGateInTheEnd) {
   Bench bench;
   for (MessageId id = 1; id <= 100; ++id) bench.add("mx:a", id);

@@ -98,6 +98,7 @@ struct Outcome {
       false;  ///< DELIVERBY was asked for and not passed on to who took the message: a "relayed" report is due (RFC 2852 §4.1.4.2)
   std::string trouble{};  ///< where health is not good: one line for people
   bool open = true;       ///< the lane takes another message
+  bool begun = true;      ///< a host was there to be told of the message; false: no connection came about
   /// Delivery ids to forget once the outcome is durable (local mailboxes): account and shard.
   struct Once {
     std::uint64_t account = 0;
