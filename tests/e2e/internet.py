@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import os
 import pathlib
+import signal
 import subprocess
 
 import pytest
@@ -36,6 +37,11 @@ def command(*arguments, **kwargs):
     done = subprocess.run([str(argument) for argument in arguments], capture_output=True, text=True, **kwargs)
     assert done.returncode == 0, f"{' '.join(map(str, arguments))}: exit {done.returncode}\n{done.stdout}{done.stderr}"
     return done.stdout
+
+
+def die_with_us():
+    """For a server's own process, before it becomes the server: nothing is left running, however the tests end."""
+    libc("prctl", 1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 @contextlib.contextmanager

@@ -118,7 +118,7 @@ class Mta:
 
     def spawn(self, *arguments, ports=(25, SUBMISSION)):
         with open(self.dir / "output", "ab") as output:
-            self.process = subprocess.Popen([str(argument) for argument in arguments], stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+            self.process = subprocess.Popen([str(argument) for argument in arguments], stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=net.die_with_us)
         relais.wait_until(lambda: self.process.poll() is not None or all(connects(self.address, port) for port in ports), self.name)
         assert self.process.poll() is None, self.log()
         return self
@@ -294,6 +294,7 @@ chunking_advertise_hosts = *
 allow_utf8_domains = true
 received_headers_max = 500
 smtp_accept_queue_per_connection = 0
+smtp_accept_max_per_connection = 3
 qualify_domain = {self.domain}
 queue_run_max = 1
 acl_smtp_rcpt = rcpt
