@@ -87,8 +87,8 @@ void compare(const char* name, int messages, milliseconds over, std::uint32_t co
 }
 
 TEST(QueueFairness, ASteadyStream) { compare("steady stream", 20'000, 100s, 500, 50ms, 5); }
-// All at once, and about as many connections as there are destinations: who is slow keeps the few connections that it has, no others.
-TEST(QueueFairness, ABurst) { compare("burst", 20'000, 0ms, 500, 50ms, 20); }
+// All at once, and about as many connections as there are destinations: those that slow and dead ones hold are not the healthy ones'.
+TEST(QueueFairness, ABurst) { compare("burst", 20'000, 0ms, 500, 50ms, 5); }
 TEST(QueueFairness, AHundredThousand) { compare("100,000 messages", 100'000, 200s, 500, 50ms, 5); }
 
 }  // namespace

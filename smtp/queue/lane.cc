@@ -9,8 +9,8 @@
 // A lane does not go on to another job before 3.
 #include "base/log.h"
 #include "smtp/queue/queue_state.h"
+#include "storage/engine/resumption.h"
 
-#include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -91,6 +91,40 @@ std::optional<message::DeliveryAction> report_of(const RecipientUpdate& update, 
   return std::nullopt;
 }
 
+/// Where a lane waits for its next job with an open connection. Each ring() ends one wait(), whichever comes first.
+class Bell {
+ public:
+  /// Threads: any.
+  void ring() {
+    std::unique_lock lock(mutex_);
+    if (!waiting_) {
+      rung_ = true;
+      return;
+    }
+    auto resumption = std::move(*waiting_);
+    waiting_.reset();
+    lock.unlock();
+    storage::Resumption::post(std::move(resumption));
+  }
+  /// Threads: the lane's.
+  net::asio::awaitable<void> wait() {
+    co_await storage::suspend([this](storage::Resumption resumption) {
+      std::unique_lock lock(mutex_);
+      if (!std::exchange(rung_, false)) {
+        waiting_.emplace(std::move(resumption));
+        return;
+      }
+      lock.unlock();
+      storage::Resumption::post(std::move(resumption));
+    });
+  }
+
+ private:
+  std::mutex mutex_;
+  bool rung_ = false;
+  std::optional<storage::Resumption> waiting_;
+};
+
 }  // namespace
 
 struct Queue::Impl::Attempt {
@@ -115,12 +149,15 @@ net::asio::awaitable<void> Queue::Impl::run_lane(std::shared_ptr<Impl> self, Sch
     ~Ended() { impl.scheduler.ended(turn, impl.now()); }
   } ended{*self, turn};
   const auto lane = self->parts.transport.lane(turn.name(), loop);
+  const auto bell = std::make_shared<Bell>();
+  turn.ring = [bell] { bell->ring(); };
   for (;;) {
     const auto next = self->scheduler.next(turn, self->now());
     for (const auto& scan : next.scans) self->look(turn, scan);
     if (!next.scans.empty()) self->kick();
     if (next.step == Scheduler::Step::end) break;
     if (next.step == Scheduler::Step::again) co_await pause_for(kLookPause);
+    if (next.step == Scheduler::Step::rest) co_await bell->wait();
     if (next.step != Scheduler::Step::job) continue;
     const bool open = co_await self->attempt(turn, next.ticket, *lane);
     self->kick();

@@ -171,6 +171,12 @@ void Queue::Impl::run_on(std::function<net::Loop&()> how) {
   pick = std::move(how);
 }
 
+void Queue::Impl::halt() {
+  stopping = true;
+  scheduler.stop();
+  for (const auto& ring : scheduler.rung()) ring();
+}
+
 void Queue::Impl::kick() {
   std::function<net::Loop&()> choose;
   while (!stopping.load(std::memory_order_relaxed)) {
@@ -180,6 +186,7 @@ void Queue::Impl::kick() {
       choose = pick;
     }
     auto turn = scheduler.start(now());
+    for (const auto& ring : scheduler.rung()) ring();
     if (!turn) return;
     auto& loop = choose();
     net::asio::co_spawn(loop.context(), run_lane(shared_from_this(), std::move(*turn), loop),
@@ -244,10 +251,7 @@ net::asio::awaitable<void> Queue::Impl::pump(std::shared_ptr<Impl> self) {
 
 Queue::Queue(QueueParts parts, QueueOptions options, Rules rules)
     : impl_(std::make_shared<Impl>(std::move(parts), std::move(options), std::move(rules))) {}
-Queue::~Queue() {
-  impl_->stopping = true;
-  impl_->scheduler.stop();
-}
+Queue::~Queue() { impl_->halt(); }
 
 net::Task<void> Queue::accept(std::vector<NewMessage> messages) { return Impl::accept(impl_, std::move(messages)); }
 net::Task<void> Queue::accept(NewMessage message) {
@@ -275,8 +279,7 @@ void Queue::start(net::LoopPool& loops) {
 }
 
 bool Queue::stop() {
-  impl_->stopping = true;
-  impl_->scheduler.stop();
+  impl_->halt();
   return impl_->scheduler.lanes() == 0;
 }
 

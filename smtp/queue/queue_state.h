@@ -48,8 +48,10 @@ struct Queue::Impl : std::enable_shared_from_this<Queue::Impl> {
   static net::asio::awaitable<void> pump(std::shared_ptr<Impl> self);
   /// Starts what is due. @return when to call again at the latest
   Instant work();
-  /// Starts lanes that may start.
+  /// Starts lanes that may start, and wakes those that rest and shall not.
   void kick();
+  /// No lane begins; those that rest end.
+  void halt();
   void publish(std::uint16_t shard, const std::vector<Scheduled>& added);
   void set_rules(Rules fresh);
   Rule rule_of(std::string_view destination) const;

@@ -18,6 +18,9 @@ constexpr std::uint32_t kStrikes = 5;           // times "busy" in a row that sh
 constexpr std::uint32_t kFairTurn = 20;         // jobs that a lane may do while another destination has no lane at all
 constexpr Instant kIdleKept = 10 * 60 * 1'000;  // ms: how long it is remembered how a destination without work did
 constexpr std::size_t kIdleDestinations = 10'000;
+constexpr Instant kRest = 2'000;        // ms that a lane waits for another job with its connection open
+constexpr Instant kSlow = 3'000;        // ms for a message, in the mean, from which on a destination is slow
+constexpr double kPaceWeight = 0.25;    // of the last message in that mean
 constexpr double kBurst = 10.0 / 60.0;  // of a minute's messages may go at once under a rate limit
 
 Instant instant_of(std::int64_t seconds) noexcept { return seconds > kNever / 1'000 ? kNever : seconds * 1'000; }
@@ -43,9 +46,11 @@ class Scheduler::Destination {
   struct Busy {
     std::optional<Position> ticket;    ///< none: claimed by somebody else than a lane
     std::optional<Position> appeared;  ///< where the job was put meanwhile
+    Instant since = 0;
   };
   /// What is known of it; each has its line, and but for the first its bound of connections.
-  enum class Line : std::uint8_t { none, local, healthy, fresh, sick };
+  enum class Line : std::uint8_t { none, local, healthy, slow, fresh, sick };
+  static constexpr std::size_t kLines = 6;
 
   const std::string name;
   const bool local;
@@ -58,12 +63,14 @@ class Scheduler::Destination {
   std::uint32_t ceiling = 0;  ///< of the limit, until `ceiling_until`: how many were there when one more was refused
   Instant ceiling_until = 0;
   std::uint32_t lanes = 0;
+  std::vector<Turn*> resting;  ///< of the lanes, those that rest; who has rested for the shortest time last
   std::uint32_t hungry = 0;
   std::uint32_t proven = 0;
   std::uint32_t leaving = 0;  ///< of the lanes, those that were told to end
   std::uint32_t failures = 0;
   std::uint32_t strikes = 0;
   bool good = false;  ///< has taken mail since it is remembered
+  double pace = 0;    ///< ms that a message takes, in the mean
   Instant gate = 0;
   std::string trouble;
   double tokens = -1;  ///< of the rate limit; below 0: full
@@ -182,6 +189,7 @@ struct Scheduler::Impl {
   std::uint32_t quota(Line kind) const {
     switch (kind) {
       case Line::fresh: return std::max(1U, connections / 2);
+      case Line::slow:
       case Line::sick: return std::max(1U, connections / 4);
       default: return connections;
     }
@@ -189,17 +197,28 @@ struct Scheduler::Impl {
   static Line kind_of(const Destination& d) {
     if (d.local) return Line::local;
     if (d.failures != 0) return Line::sick;
-    return d.good ? Line::healthy : Line::fresh;
+    if (!d.good) return Line::fresh;
+    return d.pace > kSlow ? Line::slow : Line::healthy;
   }
   std::uint32_t& lanes_of(Line kind) { return lanes_by_kind[static_cast<std::size_t>(kind)]; }
-  std::uint32_t remote_lanes() const { return lanes_by_kind[2] + lanes_by_kind[3] + lanes_by_kind[4]; }
+  std::uint32_t remote_lanes() const { return all_lanes - lanes_by_kind[static_cast<std::size_t>(Line::local)]; }
 
-  bool eligible(const Destination& d) const { return remote_lanes() < connections - connections / 4 || d.lanes < share(); }
+  // What others hold, who are slow or dead, must not keep the healthy ones from their three quarters.
+  bool eligible(const Destination& d) {
+    const auto kind = kind_of(d);
+    const auto used = kind == Line::healthy ? lanes_of(kind) : remote_lanes();
+    return used < connections - connections / 4 || d.lanes < share();
+  }
 
   void learn(Destination& d, std::uint32_t failures, bool good) {
     lanes_of(kind_of(d)) -= d.lanes;
     d.failures = failures;
     d.good = good;
+    lanes_of(kind_of(d)) += d.lanes;
+  }
+  void learn_pace(Destination& d, Instant took) {
+    lanes_of(kind_of(d)) -= d.lanes;
+    d.pace += (static_cast<double>(took) - d.pace) * (d.good ? kPaceWeight : 1.0);
     lanes_of(kind_of(d)) += d.lanes;
   }
 
@@ -272,15 +291,45 @@ struct Scheduler::Impl {
     if (at != kNever) timers.emplace(at, &d);
   }
 
+  // ---- lanes that rest
+  bool may_rest(const Turn& turn, const Rule& rule, Instant now) const {
+    const auto& d = *turn.destination;
+    if (!turn.ring || stopped || d.local || !turn.proven || d.failures != 0 || d.gate > now) return false;
+    if (turn.jobs >= rule.messages_per_connection || std::chrono::milliseconds(now - turn.started) >= rule.connection_time) return false;
+    return remote_lanes() <= connections / 2 && (turn.rest_until == 0 || now < turn.rest_until);
+  }
+  void rest(Turn& turn, Instant now) {
+    auto& d = *turn.destination;
+    if (turn.rest_until == 0) turn.rest_until = now + kRest;
+    if (std::exchange(turn.hungry, false)) --d.hungry;
+    turn.resting = true;
+    d.resting.push_back(&turn);
+    rests.emplace(turn.rest_until, &turn);
+  }
+  /// @param hungry  it shall take a job
+  void wake_up(Turn& turn, bool hungry) {
+    auto& d = *turn.destination;
+    turn.resting = false;
+    std::erase(d.resting, &turn);
+    rests.erase({turn.rest_until, &turn});
+    turn.hungry = hungry;
+    if (hungry) ++d.hungry;
+    rung.push_back(turn.ring);
+  }
+
+  bool has_work_now(const Destination& d, Instant now) const { return d.ready.size() > d.hungry || (d.hungry == 0 && any_due(d, now)); }
+
   /// Puts the destination where it belongs after any change. May remove it: the caller keeps it alive.
   void refresh(Destination& d, Instant now) {
     const auto rule = rules(d.name);
     refill(d, rule, now);
     const auto most = allowed(d, rule);
     const bool has_work = !d.ready.empty() || std::ranges::any_of(d.cursors, [](const auto& one) { return one.from.has_value(); });
-    const bool work_now = d.ready.size() > d.hungry || (d.hungry == 0 && any_due(d, now));
     const auto token = token_at(d, rule, now);
-    const bool wants = !stopped && work_now && d.gate <= now && d.lanes < most && token <= now;
+    const bool open = !stopped && d.gate <= now && token <= now;
+    while (open && !d.resting.empty() && has_work_now(d, now)) wake_up(*d.resting.back(), true);
+    const bool work_now = has_work_now(d, now);
+    const bool wants = open && work_now && d.lanes < most;
 
     const auto line = wants ? kind_of(d) : Line::none;
     if (line != d.line) {
@@ -291,7 +340,8 @@ struct Scheduler::Impl {
         d.line = line;
       }
     }
-    const bool is_active = !d.local && (d.lanes != 0 || wants);
+    const auto at_work = d.lanes - static_cast<std::uint32_t>(d.resting.size());
+    const bool is_active = !d.local && (at_work != 0 || wants);
     if (is_active != d.active) {
       d.active = is_active;
       active = is_active ? active + 1 : active - 1;
@@ -312,7 +362,7 @@ struct Scheduler::Impl {
     } else if (!wants && has_work && !stopped) {
       if (d.gate > now) {
         timer = d.gate;
-      } else if (d.lanes < most) {
+      } else if (at_work < most) {
         timer = work_now ? token : std::max(earliest(d), now + 1);
         // A lane that has no job yet will look by itself.
         if (!work_now && d.hungry != 0) timer = kNever;
@@ -330,6 +380,7 @@ struct Scheduler::Impl {
   }
 
   void fire_timers(Instant now) {
+    while (!rests.empty() && rests.begin()->first <= now) wake_up(*rests.begin()->second, false);
     while (!timers.empty() && timers.begin()->first <= now) {
       const auto d = all.at(timers.begin()->second->name);
       set_timer(*d, kNever);
@@ -343,9 +394,17 @@ struct Scheduler::Impl {
 
   Destination* choose() {
     if (!line_of(Line::local).empty()) return line_of(Line::local).front();
-    if (remote_lanes() >= connections) return nullptr;
+    auto* first = remote_lanes() < connections ? choose_remote() : nullptr;
+    // Somebody waits for want of connections: those that rest are to be had.
+    const bool waiting = std::any_of(lines.begin() + static_cast<std::ptrdiff_t>(Line::healthy), lines.end(),
+                                     [](const auto& line) { return !line.empty(); });
+    if (first == nullptr && waiting && !rests.empty()) wake_up(*rests.begin()->second, false);
+    return first;
+  }
+
+  Destination* choose_remote() {
     Destination* first = nullptr;
-    for (const auto kind : {Line::healthy, Line::fresh, Line::sick}) {
+    for (const auto kind : {Line::healthy, Line::slow, Line::fresh, Line::sick}) {
       if (lanes_of(kind) >= quota(kind)) continue;
       // Those in trouble have one lane at most, so they are never above their share.
       auto& line = line_of(kind);
@@ -408,10 +467,12 @@ struct Scheduler::Impl {
   // guarded by mutex, as are all destinations
   std::map<std::string, DestinationPtr, std::less<>> all;
   std::set<std::pair<Instant, Destination*>> timers;
-  std::array<std::list<Destination*>, 5> lines;  ///< by Line
-  std::vector<Instant> blocked;                  ///< by shard: until then
+  std::set<std::pair<Instant, Turn*>> rests;                       ///< lanes that rest, and until when
+  std::vector<std::function<void()>> rung;                         ///< of lanes that shall rest no more
+  std::array<std::list<Destination*>, Destination::kLines> lines;  ///< by Line
+  std::vector<Instant> blocked;                                    ///< by shard: until then
   std::uint64_t waits = 0;
-  std::array<std::uint32_t, 5> lanes_by_kind{};  ///< by Line
+  std::array<std::uint32_t, Destination::kLines> lanes_by_kind{};  ///< by Line
   std::uint32_t all_lanes = 0;
   std::size_t in_flight = 0;
   std::size_t active = 0;  ///< remote destinations with lanes or in line
@@ -458,7 +519,13 @@ std::optional<Scheduler::Turn> Scheduler::start(Instant now) {
 
 Instant Scheduler::wake() const {
   const std::lock_guard lock(impl_->mutex);
-  return impl_->timers.empty() ? kNever : impl_->timers.begin()->first;
+  const auto timer = impl_->timers.empty() ? kNever : impl_->timers.begin()->first;
+  return impl_->rests.empty() ? timer : std::min(timer, impl_->rests.begin()->first);
+}
+
+std::vector<std::function<void()>> Scheduler::rung() {
+  const std::lock_guard lock(impl_->mutex);
+  return std::exchange(impl_->rung, {});
 }
 
 Scheduler::Next Scheduler::next(Turn& turn, Instant now) {
@@ -488,16 +555,23 @@ Scheduler::Next Scheduler::next(Turn& turn, Instant now) {
       return out;
     }
     out.scans = impl_->plan(d, now);
-    if (out.scans.empty()) return end();
+    if (out.scans.empty()) {
+      if (!impl_->may_rest(turn, rule, now)) return end();
+      impl_->rest(turn, now);
+      impl_->refresh(d, now);
+      out.step = Step::rest;
+      return out;
+    }
     out.step = Step::look;
     impl_->refresh(d, now);
     return out;
   }
   const auto first = *d.ready.begin();
   d.ready.erase(d.ready.begin());
-  d.busy[{first.shard, first.position.id}] = {.ticket = first.position, .appeared = std::nullopt};
+  d.busy[{first.shard, first.position.id}] = {.ticket = first.position, .appeared = std::nullopt, .since = now};
   ++impl_->in_flight;
   ++turn.jobs;
+  turn.rest_until = 0;
   if (turn.hungry) {
     turn.hungry = false;
     --d.hungry;
@@ -544,6 +618,8 @@ void Scheduler::put_back(Turn& turn, const Ticket& ticket, Instant now) {
 void Scheduler::done(Turn& turn, const Ticket& ticket, Health health, std::string_view trouble, bool position_stands, Instant now) {
   const std::lock_guard lock(impl_->mutex);
   auto& d = *turn.destination;
+  if (const auto job = d.busy.find({ticket.shard, ticket.position.id}); health == Health::good && job != d.busy.end())
+    impl_->learn_pace(d, now - job->second.since);
   impl_->judge(turn, health, trouble, now);
   impl_->give_back(d, ticket.shard, ticket.position.id, now);
   if (position_stands) Impl::move_back(d, ticket.shard, ticket.position);
@@ -629,6 +705,7 @@ void Scheduler::open_gate(std::string_view destination, Instant now) {
 void Scheduler::stop() {
   const std::lock_guard lock(impl_->mutex);
   impl_->stopped = true;
+  while (!impl_->rests.empty()) impl_->wake_up(*impl_->rests.begin()->second, false);
 }
 
 std::optional<ShownDestination> Scheduler::describe(std::string_view destination) const {

@@ -50,7 +50,11 @@ struct ScanRequest {
 /// more goes to its end. Once three quarters of all connections are in use, only destinations below their share (half of all connections
 /// divided by those that are active) get more, so that slow ones cannot take what others need: while there are fewer active destinations
 /// than a quarter of the connections, each of them finds one at once. Those in trouble, all together, never hold more than a quarter, those
-/// of which nothing is known yet never more than half.
+/// that take seconds for a message neither, those of which nothing is known yet never more than half; and what all these hold does not
+/// count against the healthy ones' three quarters.
+///
+/// A lane whose destination has nothing due rests for a moment with its connection open, unless connections are short: the next message
+/// then needs no new one.
 ///
 /// Threads: any. All times are given.
 class Scheduler {
@@ -71,9 +75,14 @@ class Scheduler {
     DestinationPtr destination;
     Instant started = 0;
     std::uint32_t jobs = 0;
-    bool hungry = true;                        ///< has not had a job yet
-    bool proven = false;                       ///< the destination took one of its jobs
-    bool leaving = false;                      ///< was told to end
+    bool hungry = true;      ///< has not had a job yet
+    bool proven = false;     ///< the destination took one of its jobs
+    bool leaving = false;    ///< was told to end
+    bool resting = false;    ///< was told to rest, and not rung since
+    Instant rest_until = 0;  ///< since its last job it has rested; 0: it has not
+    /// Wakes the lane from Step::rest; on any thread, once per rest. Empty: the lane never rests. Set before the first next(); the Turn
+    /// stays where it is from then on.
+    std::function<void()> ring{};
     const std::string& name() const noexcept;  ///< the destination's
   };
 
@@ -88,11 +97,14 @@ class Scheduler {
   std::optional<Turn> start(Instant now);
   /// When start() may have something, given that nothing else happens. kNever: then never.
   Instant wake() const;
+  /// Of lanes that shall rest no more: to be called by whoever has called anything else here, holding no lock.
+  std::vector<std::function<void()>> rung();
 
   enum class Step : std::uint8_t {
     job,    ///< try `ticket`
     look,   ///< `scans` first, then ask again
     again,  ///< another lane is looking: ask again in a moment
+    rest,   ///< keep the connection, and ask again when Turn::ring is called
     end,    ///< close the lane: no further call but ended()
   };
   struct Next {

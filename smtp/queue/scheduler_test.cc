@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <list>
 #include <random>
 
 namespace relais::smtp::queue {
@@ -556,6 +557,162 @@ TEST(QueueScheduler, StoppingStartsNothing) {
   bench.add("mx:a", 1);
   bench.scheduler.stop();
   EXPECT_TRUE(bench.start_all().empty());
+}
+
+/// One message for the destination, which takes so long for it.
+void learn(Bench& bench, const std::string& name, Instant takes) {
+  bench.add(name, 1);
+  auto turn = bench.scheduler.start(bench.now);
+  const auto ticket = bench.next(*turn).ticket;
+  bench.now += takes;
+  bench.finish(*turn, ticket);
+  bench.scheduler.ended(*turn, bench.now);
+}
+
+// What slow and dead destinations hold is theirs: the healthy ones have their three quarters all the same.
+TEST(QueueScheduler, SlowDestinationsShareAQuarterAndTakeNothingFromTheHealthy) {
+  Rule rule;
+  rule.concurrency = 100;
+  rule.initial_concurrency = 100;
+  Bench bench(40, rule);
+  learn(bench, "mx:slow1", 60'000);
+  learn(bench, "mx:slow2", 60'000);
+  learn(bench, "mx:fast", 100);
+  for (MessageId id = 2; id <= 200; ++id) bench.add(id % 2 == 0 ? "mx:slow1" : "mx:slow2", id);
+  const auto slow = bench.start_all();
+  EXPECT_EQ(slow.size(), 10U);
+  for (MessageId id = 2; id <= 200; ++id) bench.add("mx:fast", id);
+  std::size_t fast = 0;
+  for (auto more = bench.start_all(); !more.empty(); more = bench.start_all()) {
+    for (auto& turn : more) EXPECT_EQ(bench.next(turn).step, Step::job);
+    fast += more.size();
+  }
+  EXPECT_EQ(fast, 30U);
+}
+
+// A destination that was slow for a while is not slow for ever.
+TEST(QueueScheduler, WhoIsQuickAgainCountsAsHealthy) {
+  Rule rule;
+  rule.concurrency = 100;
+  rule.initial_concurrency = 100;
+  rule.messages_per_connection = 1'000;
+  Bench bench(40, rule);
+  for (MessageId id = 1; id <= 200; ++id) bench.add("mx:a", id);
+  auto first = bench.scheduler.start(bench.now);
+  for (const Instant takes : {20'000, 10, 10, 10, 10, 10, 10, 10, 10, 10}) {
+    const auto ticket = bench.next(*first).ticket;
+    bench.now += takes;
+    bench.finish(*first, ticket);
+  }
+  EXPECT_EQ(bench.start_all().size(), 29U);
+}
+
+/// A lane that may rest, and how often it was rung.
+struct Resting {
+  explicit Resting(Bench& bench) : turn(bench.scheduler.start(bench.now)) {
+    turn->ring = [this] { ++rings; };
+  }
+  int rings = 0;
+  std::optional<Scheduler::Turn> turn;
+};
+void ring(Bench& bench) {
+  for (const auto& one : bench.scheduler.rung()) one();
+}
+
+TEST(QueueScheduler, ALaneRestsUntilThereIsWorkAgain) {
+  Bench bench;
+  bench.add("mx:a", 1);
+  Resting lane(bench);
+  bench.finish(*lane.turn, bench.next(*lane.turn).ticket);
+  EXPECT_EQ(bench.next(*lane.turn).step, Step::rest);
+  EXPECT_EQ(bench.scheduler.wake(), bench.now + 2'000);
+  bench.now += 500;
+  bench.add("mx:a", 2);
+  EXPECT_TRUE(bench.start_all().empty()) << "there is a lane already";
+  ring(bench);
+  EXPECT_EQ(lane.rings, 1);
+  const auto step = bench.next(*lane.turn);
+  ASSERT_EQ(step.step, Step::job);
+  EXPECT_EQ(step.ticket.position.id, 2U);
+  // While it is at work the next one is for another lane.
+  bench.add("mx:a", 3);
+  EXPECT_EQ(bench.start_all().size(), 1U);
+  EXPECT_EQ(lane.rings, 1);
+}
+
+TEST(QueueScheduler, AJobThatIsDueLaterWakesWhoRests) {
+  Bench bench;
+  bench.add("mx:a", 1);
+  Resting lane(bench);
+  bench.finish(*lane.turn, bench.next(*lane.turn).ticket);
+  EXPECT_EQ(bench.next(*lane.turn).step, Step::rest);
+  bench.add("mx:a", 2, bench.now / 1'000 + 1);
+  ring(bench);
+  EXPECT_EQ(lane.rings, 0);
+  bench.now += 1'000;
+  EXPECT_TRUE(bench.start_all().empty());
+  ring(bench);
+  EXPECT_EQ(lane.rings, 1);
+  EXPECT_EQ(bench.next(*lane.turn).step, Step::job);
+}
+
+TEST(QueueScheduler, ARestEnds) {
+  Bench bench;
+  bench.add("mx:a", 1);
+  Resting lane(bench);
+  bench.finish(*lane.turn, bench.next(*lane.turn).ticket);
+  EXPECT_EQ(bench.next(*lane.turn).step, Step::rest);
+  bench.now += 2'000;
+  EXPECT_TRUE(bench.start_all().empty());
+  ring(bench);
+  EXPECT_EQ(lane.rings, 1);
+  EXPECT_EQ(bench.next(*lane.turn).step, Step::end);
+  bench.scheduler.ended(*lane.turn, bench.now);
+  EXPECT_EQ(bench.scheduler.lanes(), 0U);
+  EXPECT_EQ(bench.scheduler.remembered(), 0U);
+}
+
+TEST(QueueScheduler, NobodyRestsAfterTroubleOrAtTheEnd) {
+  Bench bench;
+  bench.add("mx:a", 1);
+  bench.add("mx:b", 1);
+  Resting a(bench);
+  Resting b(bench);
+  bench.finish(*a.turn, bench.next(*a.turn).ticket, Health::unreachable);
+  EXPECT_EQ(bench.next(*a.turn).step, Step::end);
+  bench.finish(*b.turn, bench.next(*b.turn).ticket);
+  EXPECT_EQ(bench.next(*b.turn).step, Step::rest);
+  bench.scheduler.stop();
+  ring(bench);
+  EXPECT_EQ(b.rings, 1);
+  EXPECT_EQ(bench.next(*b.turn).step, Step::end);
+}
+
+// Connections that rest are there for others.
+TEST(QueueScheduler, WhoRestsMakesRoom) {
+  Bench bench(4);
+  for (const auto* name : {"mx:c", "mx:d", "mx:e"}) learn(bench, name, 10);
+  std::list<Resting> lanes;
+  for (const auto* name : {"mx:a", "mx:b"}) {
+    bench.add(name, 1);
+    auto& lane = lanes.emplace_back(bench);
+    bench.finish(*lane.turn, bench.next(*lane.turn).ticket);
+    EXPECT_EQ(bench.next(*lane.turn).step, Step::rest);
+  }
+  std::vector<Scheduler::Turn> others;
+  for (const auto* name : {"mx:c", "mx:d", "mx:e"}) {
+    bench.add(name, 2);
+    for (auto& turn : bench.start_all()) others.push_back(std::move(turn));
+  }
+  EXPECT_EQ(others.size(), 2U) << "all four are in use";
+  ring(bench);
+  for (auto& lane : lanes) {
+    if (lane.rings == 0) continue;
+    EXPECT_EQ(bench.next(*lane.turn).step, Step::end);
+    bench.scheduler.ended(*lane.turn, bench.now);
+  }
+  for (auto& turn : bench.start_all()) others.push_back(std::move(turn));
+  EXPECT_EQ(Bench::count(others), (std::map<std::string, int>{{"mx:c", 1}, {"mx:d", 1}, {"mx:e", 1}}));
 }
 
 }  // namespace
