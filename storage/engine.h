@@ -118,6 +118,10 @@ class Engine {
   virtual ~Engine() = default;
   virtual Result<std::unique_ptr<Snapshot>> read(AccountId account) const = 0;
   virtual net::Task<void> transact(AccountId account, std::vector<std::shared_ptr<const EncodedBlob>> blobs, TxnBody body) = 0;
+  /// As transact(), for what no client waits for: it may be held back for a moment, in which others come with whom it shares a sync.
+  virtual net::Task<void> transact_along(AccountId account, std::vector<std::shared_ptr<const EncodedBlob>> blobs, TxnBody body) {
+    return transact(account, std::move(blobs), std::move(body));
+  }
   /// Appends [offset, offset + length) of the blob's decoded octets to `into` (less at the blob's end).
   virtual net::Task<void> read_blob(BlobId blob, std::uint64_t offset, std::uint64_t length, std::string& into) const = 0;
   /// As read_blob, for a caller that must not suspend: false (and nothing appended) where it would have to wait for the disk.

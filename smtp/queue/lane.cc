@@ -151,6 +151,7 @@ net::asio::awaitable<void> Queue::Impl::run_lane(std::shared_ptr<Impl> self, Sch
   const auto lane = self->parts.transport.lane(turn.name(), loop);
   const auto bell = std::make_shared<Bell>();
   turn.ring = [bell] { bell->ring(); };
+  turn.home = &loop;
   for (;;) {
     const auto next = self->scheduler.next(turn, self->now());
     for (const auto& scan : next.scans) self->look(turn, scan);

@@ -17,6 +17,7 @@ namespace {
 constexpr Instant kLongestPause = 1'000;  // ms between looks at the scheduler's timers
 constexpr Instant kLeastPause = 10;       // ms
 constexpr std::size_t kReportIdSuffix = 6;
+constexpr std::uint32_t kFullGroup = 64;  // messages that share a sync: with more, another shard's committer is of use
 
 double machine_random() {
   std::array<unsigned char, 4> octets{};
@@ -55,6 +56,7 @@ Queue::Impl::Impl(QueueParts with, QueueOptions chosen, Rules first_rules)
   for (std::size_t i = 0; i < parts.shards.size(); ++i) {
     shards.push_back(std::make_unique<QueueShard>(*parts.shards[i], static_cast<std::uint16_t>(i), parts.clock));
     background.push_back(std::make_unique<Background>());
+    accepting.push_back(std::make_unique<std::atomic<std::uint32_t>>(0));
   }
 }
 
@@ -88,13 +90,27 @@ std::string Queue::Impl::report_id(const std::string& trace_id) const {
 
 // ---- intake
 
+std::size_t Queue::Impl::choose_shard() const {
+  std::size_t best = 0;
+  std::uint32_t least = 0;
+  for (std::size_t i = 0; i < accepting.size(); ++i) {
+    const auto count = accepting[i]->load(std::memory_order_relaxed);
+    if (count < kFullGroup) return i;
+    if (i != 0 && count >= least) continue;
+    best = i;
+    least = count;
+  }
+  return best;
+}
+
 net::Task<void> Queue::Impl::accept(std::shared_ptr<Impl> self, std::vector<NewMessage> messages) {
   const auto began = self->parts.clock.steady_now();
   if (messages.empty()) co_return Result<void>{};
   Result<void> last = fail(Fault::temporary, "the queue takes no mail now");
-  const auto first = self->next_shard.fetch_add(1, std::memory_order_relaxed);
+  const auto first = self->choose_shard();
   for (std::size_t i = 0; i < self->shards.size(); ++i) {
-    auto& shard = *self->shards[(first + i) % self->shards.size()];
+    const auto number = (first + i) % self->shards.size();
+    auto& shard = *self->shards[number];
     if (auto writable = shard.writable(); !writable) {
       last = std::move(writable);
       continue;
@@ -105,7 +121,14 @@ net::Task<void> Queue::Impl::accept(std::shared_ptr<Impl> self, std::vector<NewM
       RELAIS_CO_TRY(auto entry, make_entry(message, shard.next_id(), self->seconds(), self->lifetimes));
       entries.push_back(std::move(entry));
     }
-    last = co_await shard.accept(entries);
+    {
+      struct Accepting {
+        std::atomic<std::uint32_t>& count;
+        explicit Accepting(std::atomic<std::uint32_t>& of) : count(of) { count.fetch_add(1, std::memory_order_relaxed); }
+        ~Accepting() { count.fetch_sub(1, std::memory_order_relaxed); }
+      } accepting(*self->accepting[number]);
+      last = co_await shard.accept(entries);
+    }
     if (last) {
       self->metrics.intake.observe(self->parts.clock.steady_now() - began);
       self->metrics.accepted.add(entries.size());
@@ -147,7 +170,7 @@ void Queue::Impl::trace_queued(const Entry& entry) {
 
 void Queue::Impl::publish(std::uint16_t shard, const std::vector<Scheduled>& added) {
   if (added.empty()) return;
-  for (const auto& one : added) scheduler.added(one.destination, shard, one.position, now());
+  for (const auto& one : added) scheduler.added(one.destination, shard, one.position, now(), net::Loop::current());
   kick();
 }
 

@@ -108,7 +108,10 @@ struct Queue::Impl : std::enable_shared_from_this<Queue::Impl> {
   QueueMetrics metrics;
   Scheduler scheduler;
 
-  std::atomic<std::uint64_t> next_shard{0};
+  /// The shard that the next message goes to first: the fewer committers are at work, the more messages share a sync.
+  std::size_t choose_shard() const;
+  /// By shard: messages that are being accepted.
+  std::vector<std::unique_ptr<std::atomic<std::uint32_t>>> accepting;
   std::atomic<bool> stopping{false};
 
   /// What runs in the background for a shard: one coroutine of each kind.

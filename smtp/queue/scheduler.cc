@@ -306,6 +306,11 @@ struct Scheduler::Impl {
     d.resting.push_back(&turn);
     rests.emplace(turn.rest_until, &turn);
   }
+  // The one that rested last: the others come to their end, so that no more stay open than are needed.
+  static Turn& resting_near(Destination& d, const void* near) {
+    const auto found = std::ranges::find(d.resting.rbegin(), d.resting.rend(), near, &Turn::home);
+    return found != d.resting.rend() ? **found : *d.resting.back();
+  }
   /// @param hungry  it shall take a job
   void wake_up(Turn& turn, bool hungry) {
     auto& d = *turn.destination;
@@ -320,14 +325,14 @@ struct Scheduler::Impl {
   bool has_work_now(const Destination& d, Instant now) const { return d.ready.size() > d.hungry || (d.hungry == 0 && any_due(d, now)); }
 
   /// Puts the destination where it belongs after any change. May remove it: the caller keeps it alive.
-  void refresh(Destination& d, Instant now) {
+  void refresh(Destination& d, Instant now, const void* near = nullptr) {
     const auto rule = rules(d.name);
     refill(d, rule, now);
     const auto most = allowed(d, rule);
     const bool has_work = !d.ready.empty() || std::ranges::any_of(d.cursors, [](const auto& one) { return one.from.has_value(); });
     const auto token = token_at(d, rule, now);
     const bool open = !stopped && d.gate <= now && token <= now;
-    while (open && !d.resting.empty() && has_work_now(d, now)) wake_up(*d.resting.back(), true);
+    while (open && !d.resting.empty() && has_work_now(d, now)) wake_up(resting_near(d, near), true);
     const bool work_now = has_work_now(d, now);
     const bool wants = open && work_now && d.lanes < most;
 
@@ -485,11 +490,11 @@ Scheduler::Scheduler(std::uint32_t connections, std::size_t shards, std::functio
     : impl_(std::make_unique<Impl>(connections, shards, std::move(rules), std::move(random))) {}
 Scheduler::~Scheduler() = default;
 
-void Scheduler::added(std::string_view destination, std::uint16_t shard, const Position& position, Instant now) {
+void Scheduler::added(std::string_view destination, std::uint16_t shard, const Position& position, Instant now, const void* near) {
   const std::lock_guard lock(impl_->mutex);
   auto& d = impl_->get(destination);
   impl_->make_ready(d, shard, position, false, now);
-  impl_->refresh(d, now);
+  impl_->refresh(d, now, near);
 }
 
 void Scheduler::found(std::string_view destination, std::uint16_t shard, const Position& first, Instant now) {

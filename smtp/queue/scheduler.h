@@ -83,12 +83,14 @@ class Scheduler {
     /// Wakes the lane from Step::rest; on any thread, once per rest. Empty: the lane never rests. Set before the first next(); the Turn
     /// stays where it is from then on.
     std::function<void()> ring{};
+    const void* home = nullptr;                ///< where it runs
     const std::string& name() const noexcept;  ///< the destination's
   };
 
   // ---- what there is
   /// A schedule entry is durable: after accept(), a retry, a release.
-  void added(std::string_view destination, std::uint16_t shard, const Position& position, Instant now);
+  /// @param near  of lanes that rest, one of this home is woken rather than others
+  void added(std::string_view destination, std::uint16_t shard, const Position& position, Instant now, const void* near = nullptr);
   /// At the start: the first entry of a shard and class.
   void found(std::string_view destination, std::uint16_t shard, const Position& first, Instant now);
 

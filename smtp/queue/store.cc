@@ -366,7 +366,7 @@ net::Task<void> QueueShard::accept(const std::vector<Entry>& entries) {
 net::Task<JobChange> QueueShard::update(const JobUpdate& update) {
   JobWork work(update, clock_.seconds());
   const auto body = [&work](Txn& txn, std::span<const BlobId> ids) { return work.run(txn, ids); };
-  RELAIS_CO_TRY_VOID(co_await engine_.transact(kQueueAccount, work.blobs(), body));
+  RELAIS_CO_TRY_VOID(co_await engine_.transact_along(kQueueAccount, work.blobs(), body));
   if (work.change.found) messages_.fetch_add(update.reports.size(), std::memory_order_relaxed);
   if (work.change.message_closed) messages_.fetch_sub(1, std::memory_order_relaxed);
   co_return std::move(work.change);

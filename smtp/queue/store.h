@@ -111,6 +111,7 @@ class QueueShard {
   // ---- changes: each is one transaction
   /// All or nothing. Entries with the same content pointer share its blob.
   net::Task<void> accept(const std::vector<Entry>& entries);
+  /// Together with others, where more is to be expected: no client waits for it.
   net::Task<JobChange> update(const JobUpdate& update);
   /// @return false where the message is gone
   net::Task<bool> update(const CheckUpdate& update);

@@ -30,8 +30,11 @@ constexpr std::uint64_t kFloorShare = 4;  // bodies without blobs may use the re
 constexpr std::uint64_t kJournaledOctets =
     1 << 20;  // a group with more octets of records has its segment synced in place of journaling them
 constexpr std::uint64_t kJournalHardLimit =
-    4;                                    // times its size that a journal, or the table in memory, may grow to while the index is behind
-constexpr std::chrono::seconds kIdle{5};  // after which what is only in the journal goes to the index
+    4;  // times its size that a journal, or the table in memory, may grow to while the index is behind
+constexpr std::chrono::microseconds kPatience{1'000};  // that a patient request waits for another one, at most …
+constexpr std::chrono::microseconds kExpected{2'000};  // … if one came in so short a time before
+constexpr std::size_t kPatientGroup = 32;              // so many of them are worth a sync of their own
+constexpr std::chrono::seconds kIdle{5};               // after which what is only in the journal goes to the index
 
 std::uint64_t octets_of(const CommitRequest& request) {
   std::uint64_t octets = 0;
@@ -74,10 +77,18 @@ asio::awaitable<void> Committer::submit(CommitRequest& request) {
       return;
     }
     request.resumption.emplace(std::move(resumption));
+    // Whoever comes first wakes the thread, and whoever ends its waiting for the patient ones.
+    bool wake = queue_.empty();
+    if (request.patient) {
+      if (++patient_ == 1) patient_since_ = std::chrono::steady_clock::now();
+      wake = wake || patient_ == kPatientGroup;
+    } else {
+      wake = wake || queue_.size() == patient_;
+      pressing_at_ = std::chrono::steady_clock::now();
+    }
     queue_.push_back(&request);
-    const bool first = queue_.size() == 1;
     lock.unlock();
-    if (first) wake_.notify_one();
+    if (wake) wake_.notify_one();
   });
 }
 
@@ -150,6 +161,11 @@ void Committer::work() {
   }
 }
 
+bool Committer::worth_waiting() const {
+  if (closing_ || queue_.size() != patient_ || patient_ == 0 || patient_ >= kPatientGroup) return false;
+  return patient_since_ - pressing_at_ < kExpected && std::chrono::steady_clock::now() - patient_since_ < kPatience;
+}
+
 /// @return false once closing and nothing waits
 bool Committer::take(Group& group) {
   std::unique_lock lock(mutex_);
@@ -164,7 +180,8 @@ bool Committer::take(Group& group) {
       flush_sealed_ = sealed;
       flushed_.notify_all();
     } else if (!queue_.empty()) {
-      break;
+      if (!worth_waiting()) break;
+      wake_.wait_until(lock, patient_since_ + kPatience, [this] { return !worth_waiting() || flushes_wanted_ != flushes_done_; });
     } else if (closing_) {
       return false;
     } else if (parts_.tables.active()->empty()) {
@@ -177,7 +194,10 @@ bool Committer::take(Group& group) {
   }
   std::size_t count = 0;
   std::uint64_t octets = 0;
-  while (count < queue_.size() && count < limits_.max_group && octets < limits_.max_group_octets) octets += octets_of(*queue_[count++]);
+  while (count < queue_.size() && count < limits_.max_group && octets < limits_.max_group_octets) {
+    patient_ -= queue_[count]->patient ? 1 : 0;
+    octets += octets_of(*queue_[count++]);
+  }
   const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(count);
   group.assign(queue_.begin(), end);
   queue_.erase(queue_.begin(), end);

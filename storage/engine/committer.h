@@ -45,6 +45,7 @@ struct CommitRequest {
   std::span<Move> moves{};              ///< of compaction
   std::optional<std::uint32_t> drop{};  ///< a segment that leaves the index if nothing in it lives; else the result is Fault::refused
   bool roll = false;                    ///< begin a new segment
+  bool patient = false;                 ///< waits a moment for one that is not, to share its sync
 
   Result<void> result{};
   // the committer's
@@ -101,6 +102,8 @@ class Committer {
 
   void work();
   bool take(Group& group);
+  /// Nothing but patient ones wait, and another one is to be expected soon.
+  bool worth_waiting() const;
   void run(Group& group);
   void admit(Group& group);
   Outcome commit(const Group& group);
@@ -155,6 +158,9 @@ class Committer {
   std::uint64_t flushes_done_ = 0;
   bool flush_sealed_ = false;  // the last of those could seal everything
   bool closing_ = false;
+  std::size_t patient_ = 0;                                // of queue_
+  std::chrono::steady_clock::time_point patient_since_{};  // the first of those that wait now
+  std::chrono::steady_clock::time_point pressing_at_{};    // the last that was not patient
 
   std::thread thread_;  // last: it starts when all else is there
 };

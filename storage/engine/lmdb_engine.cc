@@ -147,6 +147,12 @@ class LmdbEngine final : public Engine {
     co_return std::move(request.result);
   }
 
+  net::Task<void> transact_along(AccountId account, std::vector<std::shared_ptr<const EncodedBlob>> blobs, TxnBody body) override {
+    CommitRequest request{.account = account, .blobs = std::move(blobs), .body = std::move(body), .patient = true};
+    co_await committer_->submit(request);
+    co_return std::move(request.result);
+  }
+
   net::Task<void> read_blob(BlobId blob, std::uint64_t offset, std::uint64_t length, std::string& into) const override {
     RELAIS_CO_TRY(const bool read, try_read_blob(blob, offset, length, into));
     if (read) co_return Result<void>();

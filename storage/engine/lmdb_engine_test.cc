@@ -133,6 +133,31 @@ TEST_F(LmdbEngineTest, EverythingIsThereAfterReopening) {
   }
 }
 
+// What waits for others to share a sync with is as durable as they are, and waits no longer than a moment where nobody comes.
+TEST_F(LmdbEngineTest, WhoComesAlongIsDurableToo) {
+  const TxnBody count = [](Txn& txn, std::span<const BlobId>) -> Result<void> {
+    RELAIS_TRY(const auto before, txn.get("count"));
+    return txn.put("count", std::to_string(before ? std::stoi(std::string(*before)) + 1 : 1));
+  };
+  open();
+  constexpr int kEach = 60;
+  constexpr int kThreads = 4;
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < kThreads; ++thread) {
+    threads.emplace_back([&, thread] {
+      for (int i = 0; i < kEach; ++i) {
+        const bool along = (i + thread) % 2 == 0;
+        EXPECT_TRUE(wait(along ? engine->transact_along(kAnn, {}, count) : engine->transact(kAnn, {}, count)));
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(wait(engine->transact_along(kAnn, {}, count))) << "nobody else comes";
+  crash();
+  open();
+  EXPECT_EQ(get(*engine, kAnn, "count"), std::to_string(kThreads * kEach + 5));
+}
+
 TEST_F(LmdbEngineTest, OneEngineAtATime) {
   open();
   const auto second = open_lmdb_engine(options());
