@@ -1,8 +1,13 @@
 #!/usr/bin/env bash
 # bench/run.sh [SUITE…] [KEY=VALUE…]: micro benchmarks, and Relais beside the mail servers of today. ./dev bench calls it after the build.
 #
-# Suites: micro smtp lmtp imap pop idle million; all of them by default. The macro ones need the peers' drivers and load tool, found in
-# ${RELAIS_SHARED:-../shared}/peers; its setup.sh has installed the servers. They run as root on Debian 12, everything on loopback.
+# Suites: micro relay fairness queued smtp lmtp imap pop idle million; all of them by default. Those from smtp on need the peers' drivers and load tool,
+# found in ${RELAIS_SHARED:-../shared}/peers; its setup.sh has installed the servers. They run as root on Debian 12, everything on loopback; so does
+# Postfix in `relay` (PEERS=none: without it).
+#
+#   relay     smtp-source → server → smtp-sink, beside Postfix: bench/relay.py
+#   fairness  healthy destinations beside dead and slow ones: bench/queue_fairness.cc
+#   queued    the start with MILLION queued messages: bench/queued.py
 #
 #   QUICK=1       3 seconds a figure and one run of each, fewer idle connections: for a look, not for a record
 #   SECS, REPEAT  seconds a figure (8) and runs of each (3)
@@ -17,14 +22,14 @@ suites=()
 for arg in "$@"; do
   case $arg in
     *=*) export "${arg?}" ;;
-    micro | smtp | lmtp | imap | pop | idle | million) suites+=("$arg") ;;
+    micro | relay | fairness | queued | smtp | lmtp | imap | pop | idle | million) suites+=("$arg") ;;
     *)
-      echo "bench: no suite '$arg'; there are micro smtp lmtp imap pop idle million" >&2
+      echo "bench: no suite '$arg'; there are micro relay fairness queued smtp lmtp imap pop idle million" >&2
       exit 2
       ;;
   esac
 done
-[ ${#suites[@]} -gt 0 ] || suites=(micro smtp lmtp imap pop idle million)
+[ ${#suites[@]} -gt 0 ] || suites=(micro relay fairness queued smtp lmtp imap pop idle million)
 
 build=${BUILD:-$root/build/release}
 peers=${RELAIS_SHARED:-$root/../shared}/peers
@@ -42,6 +47,23 @@ micro() {
     RELAIS_BENCH_DIR=$DIR "$program" --benchmark_counters_tabular=true
   done
 }
+
+relay() {
+  local servers=relais,postfix
+  [ "${PEERS:-}" != none ] || servers=relais
+  python3 "$here/relay.py" --servers "$servers" --seconds "$SECS" --repeat "$REPEAT" --dir "$DIR" --results "$RESULTS"
+  [ -n "${QUICK:-}" ] || python3 "$here/relay.py" --servers "$servers" --sizes 1024,102400 --connections 8 --seconds "$SECS" --repeat "$REPEAT" --dir "$DIR" --results "$RESULTS"
+}
+
+fairness() {
+  if [ -n "${QUICK:-}" ]; then
+    "$build/bench/queue_fairness" messages=10000 seconds=10 dir="$DIR" | tee -a "$RESULTS"
+  else
+    "$build/bench/queue_fairness" dir="$DIR" | tee -a "$RESULTS"
+  fi
+}
+
+queued() { python3 "$here/queued.py" --count "$MILLION" --fill "$build/bench/queue_fill" --dir "$DIR" --results "$RESULTS"; }
 
 # who names the servers that a suite is compared with
 rivals() {
@@ -83,17 +105,25 @@ macro() { # macro SUITE
 
 export PEERS_DIR=$peers
 mkdir -p "$(dirname "$RESULTS")" "$DIR"
-began=
+began= own=
 for suite in "${suites[@]}"; do
-  if [ "$suite" = micro ]; then
-    micro
-    continue
-  fi
+  case $suite in
+    micro)
+      micro
+      continue
+      ;;
+    relay | fairness | queued)
+      if [ -z "$began$own" ] && [ -z "${APPEND:-}" ]; then : >"$RESULTS"; fi
+      own=1
+      "$suite" || echo "bench: suite $suite ended with an error" >&2
+      continue
+      ;;
+  esac
   if [ ! -f "$peers/run.sh" ]; then
     echo "bench: no $peers/run.sh, so the macro suites (here: $suite) are left out. Set RELAIS_SHARED to the folder that holds peers/." >&2
     continue
   fi
-  if [ -z "$began" ] && [ -z "${APPEND:-}" ]; then : >"$RESULTS"; fi
+  if [ -z "$began$own" ] && [ -z "${APPEND:-}" ]; then : >"$RESULTS"; fi
   began=1
   macro "$suite"
 done
