@@ -62,6 +62,30 @@ std::string record_text(DnsType type, const std::string& rdata) {
   return "\\# " + to_hex(rdata);
 }
 
+// As text in a zone file: RFC 1035 §5.1, strings of at most 255 octets (§3.3.14).
+std::string quoted_strings(std::string_view text) {
+  constexpr std::size_t kString = 255;
+  std::string out;
+  do {
+    out += out.empty() ? "\"" : " \"";
+    for (const char c : text.substr(0, kString)) {
+      if (c == '"' || c == '\\') out.push_back('\\');
+      out.push_back(c);
+    }
+    out += '"';
+    text.remove_prefix(std::min(kString, text.size()));
+  } while (!text.empty());
+  return out;
+}
+
+// What can be put into a zone file as it is: names end with a dot there, or they would get the zone's behind them.
+std::string zone_line(const std::string& name, DnsType type, const std::string& value) {
+  auto data = value;
+  if (type == DnsType::txt) data = quoted_strings(value);
+  if ((type == DnsType::mx || type == kSrv) && !data.ends_with('.')) data += '.';
+  return name + ". IN " + type_name(type) + " " + data;
+}
+
 /// One line of the report.
 struct Wanted {
   std::string name;
@@ -73,6 +97,8 @@ struct Wanted {
   /// Published records that have to do with it: others under the same name are no business of ours. Empty: all.
   std::function<bool(const std::string& published)> related{};
   bool needed = true;    ///< without it mail suffers
+  bool single = false;   ///< with several related ones receivers take none (RFC 7208 §4.5, RFC 7489 §6.6.3, RFC 8461 §3.1, RFC 8460 §3)
+  bool made = true;      ///< there is something to publish already
 };
 
 bool starts(const std::string& text, std::string_view prefix) { return istarts_with(text, prefix); }
@@ -95,32 +121,60 @@ json row_of(const Wanted& wanted, const DnsAnswer& answer) {
     published.push_back(text);
     good = good || (wanted.good ? wanted.good(text) : iequals(text, wanted.value));
   }
+  const bool several = wanted.single && published.size() > 1;
+  good = good && !several;
   std::string state = good ? "ok" : !published.empty() ? "differs" : wanted.needed ? "missing" : "optional";
   if (answer.unknown()) state = "unknown";
   json row{{"name", wanted.name}, {"type", type_name(wanted.type)}, {"value", wanted.value}, {"why", wanted.why}, {"published", std::move(published)},
            {"state", state}, {"secure", answer.secure}};
+  if (wanted.made) row["zone"] = zone_line(wanted.name, wanted.type, wanted.value);
+  if (several) row["trouble"] = "there may be one such record only: of several, receivers take none";
   if (answer.unknown()) row["trouble"] = std::string(to_string(answer.status)) + (answer.detail.empty() ? "" : ": " + answer.detail);
   return row;
 }
 
 void add_mail(std::vector<Wanted>& out, const std::string& domain, const std::string& host) {
-  out.push_back({.name = domain, .type = DnsType::mx, .value = "10 " + host, .why = "where mail for the domain is sent",
-                 .good = [host](const std::string& text) { return text.ends_with(" " + host); }});
-  out.push_back({.name = domain, .type = DnsType::txt, .value = "v=spf1 mx ~all", .why = "SPF: who sends for the domain; make it -all when nobody else does",
-                 .good = [](const std::string& text) { return starts(text, "v=spf1"); }, .related = [](const std::string& text) { return starts(text, "v=spf1"); }});
-  out.push_back({.name = "_dmarc." + domain, .type = DnsType::txt, .value = "v=DMARC1; p=none; rua=mailto:postmaster@" + domain,
+  out.push_back({.name = domain,
+                 .type = DnsType::mx,
+                 .value = "10 " + host,
+                 .why = "where mail for the domain is sent",
+                 .good = [host](const std::string& text) { return to_lower(text).ends_with(" " + host); }});
+  out.push_back({.name = domain,
+                 .type = DnsType::txt,
+                 .value = "v=spf1 mx ~all",
+                 .why = "SPF: who sends for the domain; make it -all when nobody else does",
+                 .good = [](const std::string& text) { return starts(text, "v=spf1"); },
+                 .related = [](const std::string& text) { return starts(text, "v=spf1"); },
+                 .single = true});
+  out.push_back({.name = "_dmarc." + domain,
+                 .type = DnsType::txt,
+                 .value = "v=DMARC1; p=none; rua=mailto:postmaster@" + domain,
                  .why = "DMARC: what receivers do with forgeries; p=quarantine or p=reject once the reports are clean",
-                 .good = [](const std::string& text) { return starts(text, "v=DMARC1"); }, .related = [](const std::string& text) { return starts(text, "v=DMARC1"); }});
+                 .good = [](const std::string& text) { return starts(text, "v=DMARC1"); },
+                 .related = [](const std::string& text) { return starts(text, "v=DMARC1"); },
+                 .single = true});
 }
 
 void add_tls(std::vector<Wanted>& out, const std::string& domain, const std::string& host, std::int64_t now) {
   const auto is = [](std::string_view prefix) { return [prefix](const std::string& text) { return starts(text, prefix); }; };
-  out.push_back({.name = "_mta-sts." + domain, .type = DnsType::txt, .value = "v=STSv1; id=" + std::to_string(now) + ";",
-                 .why = "MTA-STS: others must use TLS; needs https://mta-sts." + domain + "/.well-known/mta-sts.txt with: version: STSv1 / mode: testing / mx: " + host +
+  out.push_back({.name = "_mta-sts." + domain,
+                 .type = DnsType::txt,
+                 .value = "v=STSv1; id=" + std::to_string(now) + ";",
+                 .why = "MTA-STS: others must use TLS; needs https://mta-sts." + domain +
+                        "/.well-known/mta-sts.txt with: version: STSv1 / mode: testing / mx: " + host +
                         " / max_age: 604800, and a certificate from a known authority",
-                 .good = is("v=STSv1"), .related = is("v=STSv1"), .needed = false});
-  out.push_back({.name = "_smtp._tls." + domain, .type = DnsType::txt, .value = "v=TLSRPTv1; rua=mailto:postmaster@" + domain, .why = "TLSRPT: others tell about TLS that fails",
-                 .good = is("v=TLSRPTv1"), .related = is("v=TLSRPTv1"), .needed = false});
+                 .good = is("v=STSv1"),
+                 .related = is("v=STSv1"),
+                 .needed = false,
+                 .single = true});
+  out.push_back({.name = "_smtp._tls." + domain,
+                 .type = DnsType::txt,
+                 .value = "v=TLSRPTv1; rua=mailto:postmaster@" + domain,
+                 .why = "TLSRPT: others tell about TLS that fails",
+                 .good = is("v=TLSRPTv1"),
+                 .related = is("v=TLSRPTv1"),
+                 .needed = false,
+                 .single = true});
 }
 
 void add_services(std::vector<Wanted>& out, const std::string& domain, const std::string& host, const config::Values& settings) {
@@ -148,8 +202,11 @@ net::Task<void> add_keys(std::vector<Wanted>& out, Backend& backend, const std::
                    .good = [key_part](const std::string& text) { return squeezed(text).contains(key_part); }});
   }
   if (keys.empty()) {
-    out.push_back({.name = "SELECTOR._domainkey." + domain, .type = DnsType::txt, .value = "made by: relais dkim add " + domain,
-                   .why = "DKIM: mail of the domain is not signed yet"});
+    out.push_back({.name = "SELECTOR._domainkey." + domain,
+                   .type = DnsType::txt,
+                   .value = "made by: relais dkim add " + domain,
+                   .why = "DKIM: mail of the domain is not signed yet",
+                   .made = false});
   }
   co_return Result<void>{};
 }
@@ -175,8 +232,7 @@ net::Task<json> dns(Backend& backend, const json& request) {
 
   auto rows = json::array();
   for (const auto& one : wanted) {
-    const bool nameless = one.name.starts_with("SELECTOR.");
-    auto answer = nameless ? DnsAnswer{.status = DnsAnswer::Status::no_name} : co_await resolver->query(one.name, one.type);
+    auto answer = one.made ? co_await resolver->query(one.name, one.type) : DnsAnswer{.status = DnsAnswer::Status::no_name};
     rows.push_back(row_of(one, answer));
   }
   // The host's own addresses are the administrator's to know: they are shown, not demanded.

@@ -163,9 +163,11 @@ std::string dns(const json& result) {
   if (!result.value("local_domain", true)) out += "note: the platform takes no mail for it yet: relais domain add " + text(result, "domain") + "\n";
   for (const auto& row : result["records"]) {
     out += fmt::format("\n{:<8} {} {}\n", text(row, "state"), text(row, "name"), text(row, "type"));
-    out += "         should be: " + text(row, "value") + "\n";
+    // What is there and good need not be told again; else the line for the zone file.
+    if (text(row, "state") != "ok") out += "         should be: " + text(row, row.contains("zone") ? "zone" : "value") + "\n";
     for (const auto& published : row["published"]) out += "         published: " + published.get<std::string>() + "\n";
-    if (row.contains("trouble")) out += "         no answer: " + text(row, "trouble") + "\n";
+    if (row.contains("trouble"))
+      out += (text(row, "state") == "unknown" ? "         no answer: " : "         but: ") + text(row, "trouble") + "\n";
     out += "         " + text(row, "why") + "\n";
   }
   return out;
@@ -186,6 +188,13 @@ std::string dkim_add(const json& result) {
   if (pending) out += "\nA pending key does not sign yet: publish its record, wait for it to be seen, then relais dkim activate, and retire the old one.\n";
   if (!result.value("local_domain", true)) out += "\nnote: " + text(result, "domain") + " is no domain of this platform\n";
   return out;
+}
+
+std::string dkim_retire(const json& result) {
+  return fmt::format(
+      "{0} of {1} signs no more\nleave its record published until the mail that it signed has arrived, a week or so; then: relais dkim rm "
+      "{1} {0}\n",
+      text(result, "selector"), text(result, "domain"));
 }
 
 std::string dkim_list(const json& result) {
@@ -240,7 +249,8 @@ std::optional<std::string> mail_text(std::string_view operation, const json& res
   if (operation == "dns") return dns(result);
   if (operation == "dkim add") return dkim_add(result);
   if (operation == "dkim list") return dkim_list(result);
-  if (operation == "dkim activate" || operation == "dkim retire") return key_text(result);
+  if (operation == "dkim activate") return key_text(result);
+  if (operation == "dkim retire") return dkim_retire(result);
   if (operation == "sending list") return sending(result);
   return std::nullopt;
 }

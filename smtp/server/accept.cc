@@ -132,14 +132,15 @@ Session::Done Session::accept_message() {
   } else if (!transaction_.onward.empty() && may_send_everywhere()) {
     note_author(arrival);
   }
-  // What was declared counts for nothing where the octets are others: a label alone is no reason to convert, which would break signatures.
-  arrival.eight_bit = !is_ascii(arrival.content);
-  arrival.binary = transaction_.body == Body::binary;
   arrival.trace = trace_fields();
   trace_received(arrival);
 
   std::vector<Reply> replies;
   if (transaction_.needs_queue()) {
+    // What was declared counts for nothing where the octets are others: a label alone is no reason to convert, which would break
+    // signatures.
+    arrival.eight_bit = !is_ascii(arrival.content);
+    arrival.binary = transaction_.body == Body::binary;
     replies = relayed_in_session() ? co_await relay_message(arrival, looping) : co_await enqueue(arrival, looping);
     for (std::size_t i = 0; context_.policy.lmtp && i < replies.size(); ++i) {
       if (looping[i]) replies[i] = loop_reply();

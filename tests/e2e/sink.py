@@ -4,12 +4,15 @@ import threading
 
 
 class Sink:
-    """Takes mail and keeps it. `refuse` maps a recipient to the reply that it gets."""
+    """Takes mail and keeps it. `refuse` maps a recipient to the reply that it gets; `offers` are the extensions that it has."""
 
-    def __init__(self):
-        self.listener = socket.create_server(("127.0.0.1", 0))
+    def __init__(self, address="127.0.0.1", port=0, offers=("PIPELINING", "8BITMIME", "SIZE 50000000")):
+        self.listener = socket.create_server((address, port))
+        self.offers = tuple(offers)
         self.port = self.listener.getsockname()[1]
         self.messages = []  # (sender, [recipients], text)
+        self.octets = []  # of the same messages
+        self.mails = []  # their MAIL commands
         self.refuse = {}
         self.lock = threading.Lock()
         self.open = True
@@ -41,16 +44,17 @@ class Sink:
         def reply(text):
             connection.sendall(text.encode() + b"\r\n")
 
-        sender, recipients = None, []
+        mail, sender, recipients = "", None, []
         reply("220 sink.test ESMTP")
         try:
             for line in reader:
                 command = line.decode(errors="replace").strip()
                 verb = command.upper()
                 if verb.startswith("EHLO"):
-                    reply("250-sink.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE 50000000")
+                    lines = ["sink.test", *self.offers]
+                    reply("\r\n".join("250" + ("-" if i + 1 < len(lines) else " ") + line for i, line in enumerate(lines)))
                 elif verb.startswith("MAIL"):
-                    sender, recipients = command[command.index("<") + 1:command.index(">")], []
+                    mail, sender, recipients = command, command[command.index("<") + 1:command.index(">")], []
                     reply("250 2.1.0 ok")
                 elif verb.startswith("RCPT"):
                     recipient = command[command.index("<") + 1:command.index(">")]
@@ -69,6 +73,8 @@ class Sink:
                             break
                         text += part[1:] if part.startswith(b".") else part
                     with self.lock:
+                        self.mails.append(mail)
+                        self.octets.append(text)
                         self.messages.append((sender, recipients, text.decode(errors="replace")))
                     reply("250 2.0.0 kept")
                 elif verb == "RSET":
