@@ -1,13 +1,28 @@
 """Fixtures of the end-to-end tests."""
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
 import relais  # noqa: E402
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    """A folder of its own for each run: pytest's common one is closed, at each start of pytest, to the users that other servers run as."""
+    if config.option.basetemp is None:
+        config.option.basetemp = tempfile.mkdtemp(prefix="relais-e2e-")
+        config.relais_folder = config.option.basetemp
+
+
+def pytest_sessionfinish(session, exitstatus):
+    if exitstatus == 0 and hasattr(session.config, "relais_folder"):
+        shutil.rmtree(session.config.relais_folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
