@@ -62,17 +62,21 @@ def own_namespace():
 
 
 class Internet:
+    """`directory`: where all files of all servers are in truth. They see them at `dir`, since they run as users who cannot get into pytest's folders."""
+
     def __init__(self, directory):
-        self.dir = pathlib.Path(directory)
-        for parent in (self.dir, self.dir.parent):  # the other servers read files as users of their own
-            parent.chmod(parent.stat().st_mode | 0o011)
-        self.authority = Authority(self.dir / "certificates")
+        self.files = pathlib.Path(directory)
+        self.dir = pathlib.Path("/mnt")
+        self.authority = None
         self.dns = None
 
     def __enter__(self):
         assert (ROOT / "usr/sbin/postfix").exists(), f"{ROOT} has no mail servers: ./dev deps unpacks them"
         with contextlib.ExitStack() as stack:
             stack.enter_context(own_namespace())
+            self.files.chmod(0o755)
+            command("mount", "--bind", self.files, self.dir)
+            self.authority = Authority(self.dir / "certificates")
             self.lay_files()
             self.add_addresses()
             self.dns = stack.enter_context(DnsServer(self.dir / "dns", self.address("dns")))

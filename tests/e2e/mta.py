@@ -88,11 +88,10 @@ class Mta:
     USERS = ("carol", "dave")
     name = ""
 
-    def __init__(self, internet, directory):
+    def __init__(self, internet):
         self.internet = internet
-        self.dir = pathlib.Path(directory)
+        self.dir = internet.dir / self.name
         self.dir.mkdir(mode=0o755)
-        self.dir.parent.chmod(0o755)
         self.domain = f"{self.name}.test"
         self.host = f"mx.{self.domain}"
         self.address = internet.address(self.name)
@@ -186,8 +185,8 @@ class Postfix(Mta):
     """`services`: further listeners, as address → options of smtpd. `domains`: further ones whose users are the same."""
     name = "postfix"
 
-    def __init__(self, internet, directory, services=None, domains=(), settings=""):
-        super().__init__(internet, directory)
+    def __init__(self, internet, services=None, domains=(), settings=""):
+        super().__init__(internet)
         self.etc = self.dir / "etc"
         domains = [self.domain, *domains]
         users = "".join(f"{user}@{domain} {domain}/{user}/\n" for domain in domains for user in self.USERS)
@@ -261,8 +260,8 @@ class Exim(Mta):
     """`login_port`: there only who has logged in may send. `transport`: options of the outgoing one. `more`: sections at the end of its file."""
     name = "exim"
 
-    def __init__(self, internet, directory, login_port=SUBMISSION, transport="", more=""):
-        super().__init__(internet, directory)
+    def __init__(self, internet, login_port=SUBMISSION, transport="", more=""):
+        super().__init__(internet)
         self.folder("mail", "Debian-exim")
         self.folder("spool", "Debian-exim")
         self.folder("log", "Debian-exim")
@@ -396,8 +395,8 @@ class OpenSmtpd(Mta):
     name = "opensmtpd"
     """Offers STARTTLS, but cannot do it: Debian's build loses its key with this OpenSSL. As a client it can."""
 
-    def __init__(self, internet, directory):
-        super().__init__(internet, directory)
+    def __init__(self, internet):
+        super().__init__(internet)
         key = self.write("key.pem", pathlib.Path(self.certificate.key).read_text())
         key.chmod(0o600)
         self.write("filter.py", OPENSMTPD_FILTER).chmod(0o755)
@@ -433,8 +432,8 @@ class DovecotLmtp(Mta):
     """Takes mail by LMTP at port 24; no MX leads to it."""
     name = "dovecot"
 
-    def __init__(self, internet, directory):
-        super().__init__(internet, directory)
+    def __init__(self, internet):
+        super().__init__(internet)
         self.write("users", "".join(f"{user}@{self.domain}:::::::\n" for user in self.USERS))
         self.config = self.write("dovecot.conf", f"""
 base_dir = /run/dovecot

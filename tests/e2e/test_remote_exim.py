@@ -7,8 +7,8 @@ from mta import Exim, our_inbox, remote_mta, submit, text, wait_for_ours, wait_f
 
 
 @pytest.fixture(scope="module")
-def exim(internet, tmp_path_factory):  # noqa: F811
-    with Exim(internet, tmp_path_factory.mktemp("exim") / "p") as exim:
+def exim(internet):  # noqa: F811
+    with Exim(internet) as exim:
         yield exim
 
 

@@ -32,20 +32,20 @@ def here(internet, tmp_path_factory):  # noqa: F811
 
 
 @pytest.fixture(scope="module")
-def exim(internet, tmp_path_factory):  # noqa: F811
-    with Exim(internet, tmp_path_factory.mktemp("exim") / "p", login_port=SMARTHOST, more=AUTHENTICATORS) as exim:
+def exim(internet):  # noqa: F811
+    with Exim(internet, login_port=SMARTHOST, more=AUTHENTICATORS) as exim:
         yield exim
 
 
 @pytest.fixture(scope="module")
-def postfix(internet, tmp_path_factory):  # noqa: F811
-    with Postfix(internet, tmp_path_factory.mktemp("postfix") / "p") as postfix:
+def postfix(internet):  # noqa: F811
+    with Postfix(internet) as postfix:
         yield postfix
 
 
 @pytest.fixture(scope="module")
-def dovecot(internet, tmp_path_factory):  # noqa: F811
-    with DovecotLmtp(internet, tmp_path_factory.mktemp("dovecot") / "p") as dovecot:
+def dovecot(internet):  # noqa: F811
+    with DovecotLmtp(internet) as dovecot:
         yield dovecot
 
 

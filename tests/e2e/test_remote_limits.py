@@ -16,18 +16,18 @@ MESSAGES = 60
 
 
 @pytest.fixture(scope="module")
-def postfix(internet, tmp_path_factory):  # noqa: F811
+def postfix(internet):  # noqa: F811
     for number, (domain, _) in HOSTS.items():
         internet.dns.add(f"{domain}. MX 10 mx.{domain}.", f"mx.{domain}. A {internet.address(number)}")
     services = {internet.address(number): options for number, (_, options) in HOSTS.items()}
     domains = [domain for domain, _ in HOSTS.values()]
-    with Postfix(internet, tmp_path_factory.mktemp("postfix") / "p", services, domains, "recipient_delimiter = +\nsmtpd_client_event_limit_exceptions =\n") as postfix:
+    with Postfix(internet, services, domains, "recipient_delimiter = +\nsmtpd_client_event_limit_exceptions =\n") as postfix:
         yield postfix
 
 
 @pytest.fixture(scope="module")
-def exim(internet, tmp_path_factory):  # noqa: F811
-    with Exim(internet, tmp_path_factory.mktemp("exim") / "p") as exim:
+def exim(internet):  # noqa: F811
+    with Exim(internet) as exim:
         yield exim
 
 

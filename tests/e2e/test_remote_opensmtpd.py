@@ -7,8 +7,8 @@ from mta import OpenSmtpd, our_inbox, remote_mta, submit, text, wait_for_ours, w
 
 
 @pytest.fixture(scope="module")
-def opensmtpd(internet, tmp_path_factory):  # noqa: F811
-    with OpenSmtpd(internet, tmp_path_factory.mktemp("opensmtpd") / "p") as opensmtpd:
+def opensmtpd(internet):  # noqa: F811
+    with OpenSmtpd(internet) as opensmtpd:
         yield opensmtpd
 
 

@@ -45,7 +45,7 @@ class Greylisting(threading.Thread):
 
 
 @pytest.fixture(scope="module")
-def postfix(internet, tmp_path_factory):  # noqa: F811
+def postfix(internet):  # noqa: F811
     greylisting = Greylisting()
     services = {OLD: "-o smtpd_tls_security_level=none -o smtpd_discard_ehlo_keywords=8bitmime,smtputf8,chunking,dsn,pipelining,size",
                 GREY: "-o smtpd_recipient_restrictions=check_policy_service,inet:127.0.0.1:10023", internet.address6("postfix"): ""}
@@ -57,7 +57,7 @@ def postfix(internet, tmp_path_factory):  # noqa: F811
             "null.test. MX 0 .", f"implicit.test. A {internet.address('postfix')}", "six.test. MX 10 mx.six.test.",
             f"mx.six.test. AAAA {internet.address6('postfix')}", f"mx.six.test. A {DEAD}",
             "loop.test. MX 10 mail.example.test.", "self.test. MX 10 mx.self.test.", f"mx.self.test. A {internet.address('relais')}")
-    with Postfix(internet, tmp_path_factory.mktemp("postfix") / "p", services, domains=["old.test", "grey.test", "several.test", "implicit.test", "six.test"]) as postfix:
+    with Postfix(internet, services, domains=["old.test", "grey.test", "several.test", "implicit.test", "six.test"]) as postfix:
         yield postfix
     greylisting.listener.close()
 

@@ -52,7 +52,7 @@ def policies(internet):  # noqa: F811
 
 
 @pytest.fixture(scope="module")
-def postfix(internet, policies, tmp_path_factory):  # noqa: F811
+def postfix(internet, policies):  # noqa: F811
     dns, services, shown = internet.dns, {}, {}
     for number, domain in HOSTS.items():
         shown[number] = internet.authority.issue(f"mx.{domain}")
@@ -69,7 +69,7 @@ def postfix(internet, policies, tmp_path_factory):  # noqa: F811
     for domain in STS:
         host = "mx.postfix.test" if domain in ("sts-good.test", "sts-list.test", "sts-no-policy.test") else "mx.stranger.test"
         dns.add(f"{domain}. MX 10 {host}.", f'_mta-sts.{domain}. TXT "v=STSv1; id=1"', f"mta-sts.{domain}. A {internet.address(POLICIES)}")
-    with Postfix(internet, tmp_path_factory.mktemp("postfix") / "p", services, domains=[*HOSTS.values(), *STS]) as postfix:
+    with Postfix(internet, services, domains=[*HOSTS.values(), *STS]) as postfix:
         yield postfix
 
 
@@ -118,7 +118,7 @@ def test_sts_keeps_back(here, postfix, domain, reason):  # noqa: F811
     assert not postfix.inbox("carol", domain)
 
 
-def test_others_verify_us(internet, here, postfix, tmp_path_factory):  # noqa: F811
+def test_others_verify_us(internet, here, postfix):  # noqa: F811
     """The TLSA records that `relais dns` prints let Postfix and Exim in by DANE; with a wrong one they keep their mail."""
     rows = [row for row in here.json("dns", "example.test")["records"] if row["type"] == "TLSA" and row["name"].startswith("_25.")]
     assert rows
@@ -126,7 +126,7 @@ def test_others_verify_us(internet, here, postfix, tmp_path_factory):  # noqa: F
     here.run("account", "add", "ada@wrong.test", "--password-stdin", input=relais.PASSWORD + "\n")
     internet.dns.add(*(f"{row['name'].rstrip('.')}. TLSA {row['value']}" for row in rows), "wrong.test. MX 10 mx.wrong.test.",
                      f"mx.wrong.test. A {internet.address('relais')}", f"_25._tcp.mx.wrong.test. TLSA {internet.authority.tlsa()}")
-    with Exim(internet, tmp_path_factory.mktemp("exim") / "p", transport="  hosts_try_dane = *\n") as exim:
+    with Exim(internet, transport="  hosts_try_dane = *\n") as exim:
         for peer in (postfix, exim):
             peer.submit(f"carol@{peer.domain}", ["ada@example.test"], text(f"by DANE from {peer.name}", f"carol@{peer.domain}"))
             wait_for_ours(here, "ada@example.test", f"by DANE from {peer.name}")
