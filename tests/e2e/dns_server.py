@@ -18,7 +18,8 @@ class DnsServer:
         self.address = address
         self.records = []
         self.serial = 0
-        name = subprocess.run(["ldns-keygen", "-k", "-a", "ECDSAP256SHA256", "-r", "/dev/urandom", "."], cwd=self.dir, capture_output=True, text=True, check=True)
+        name = subprocess.run(["ldns-keygen", "-k", "-a", "ECDSAP256SHA256", "-r", "/dev/urandom", "."],
+                              cwd=self.dir, capture_output=True, text=True, check=True)
         self.key = self.dir / name.stdout.strip()
         self.trust_anchor = self.dir / "root.key"
         self.trust_anchor.write_text(self.key.with_name(self.key.name + ".key").read_text())

@@ -117,7 +117,8 @@ class Mta:
 
     def spawn(self, *arguments, ports=(25, SUBMISSION)):
         with open(self.dir / "output", "ab") as output:
-            self.process = subprocess.Popen([str(argument) for argument in arguments], stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=net.die_with_us)
+            self.process = subprocess.Popen([str(argument) for argument in arguments], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                                            preexec_fn=net.die_with_us)
         relais.wait_until(lambda: self.process.poll() is not None or all(connects(self.address, port) for port in ports), self.name)
         assert self.process.poll() is None, self.log()
         return self

@@ -83,14 +83,14 @@ def test_few_errors(here, postfix):  # noqa: F811
     """Postfix closes the connection after four recipients that it does not know; whom it has not judged yet are tried again."""
     domain = HOSTS[FEW_ERRORS][0]
     unknown = [f"nobody{number}@{domain}" for number in range(10)]
-    submit(here, [*unknown, f"carol@{domain}"], text("to some"))
+    submit(here, [*unknown, f"carol@{domain}"], text("to some", "bob@example.test"), sender="bob@example.test")
     relais.wait_until(lambda: not here.json("queue", "list")["jobs"], "an empty queue")
     assert len(relais.wait_until(lambda: postfix.inbox("carol", domain), "the mail")) == 1
     failed = collections.Counter()
 
     def all_reported():
         failed.clear()
-        failed.update(one["Final-Recipient"] for report in reports(our_inbox(here, "ada@example.test"), "to some") for one in report.recipients)
+        failed.update(one["Final-Recipient"] for report in reports(our_inbox(here, "bob@example.test"), "to some") for one in report.recipients)
         return len(failed) == len(unknown)
 
     relais.wait_until(all_reported, "reports")

@@ -10,10 +10,10 @@ from internet import here, internet  # noqa: F401
 from mta import Exim, Postfix, our_inbox, submit, text, wait_for_ours
 
 # Domains of Postfix by the number of their host's address: what certificate it shows, and what is in the DNS.
-RIGHT, WRONG, AUTHORITY, NO_TLS, UNSIGNED, BOGUS, STRANGER = range(60, 67)
+RIGHT, WRONG, LATE, AUTHORITY, NO_TLS, UNSIGNED, BOGUS, STRANGER = range(60, 68)
 POLICIES = 80
-HOSTS = {RIGHT: "dane-right.test", WRONG: "dane-wrong.test", AUTHORITY: "dane-authority.test", NO_TLS: "dane-no-tls.test", UNSIGNED: "dane.insecure",
-         BOGUS: "dane.bogus"}
+HOSTS = {RIGHT: "dane-right.test", WRONG: "dane-wrong.test", LATE: "dane-late.test", AUTHORITY: "dane-authority.test", NO_TLS: "dane-no-tls.test",
+         UNSIGNED: "dane.insecure", BOGUS: "dane.bogus"}
 STS = ("sts-good.test", "sts-name.test", "sts-testing.test", "sts-list.test", "sts-no-policy.test")
 
 
@@ -62,7 +62,7 @@ def postfix(internet, policies):  # noqa: F811
     stranger = internet.authority.issue("somebody.else.test")
     services[internet.address(STRANGER)] = f"-o smtpd_tls_chain_files={stranger.key},{stranger.certificate}"
     other = internet.authority.issue("other.test").tlsa()
-    for number, data in {RIGHT: shown[RIGHT].tlsa(), WRONG: other, NO_TLS: shown[NO_TLS].tlsa(), UNSIGNED: other, BOGUS: shown[BOGUS].tlsa(),
+    for number, data in {RIGHT: shown[RIGHT].tlsa(), WRONG: other, LATE: other, NO_TLS: shown[NO_TLS].tlsa(), UNSIGNED: other, BOGUS: shown[BOGUS].tlsa(),
                          AUTHORITY: internet.authority.tlsa(2, 0)}.items():
         dns.add(f"_25._tcp.mx.{HOSTS[number]}. TLSA {data}")
     dns.add(f"mx.stranger.test. A {internet.address(STRANGER)}")
@@ -75,7 +75,9 @@ def postfix(internet, policies):  # noqa: F811
 
 def waits(here, domain):  # noqa: F811
     """Why mail for the domain waits, once it was tried twice."""
-    jobs = relais.wait_until(lambda: [job for job in here.json("queue", "list", "--domain", domain)["jobs"] if job["attempts"] > 1], f"two attempts for {domain}")
+    def tried_twice():
+        return [job for job in here.json("queue", "list", "--domain", domain)["jobs"] if job["attempts"] > 1]
+    jobs = relais.wait_until(tried_twice, f"two attempts for {domain}")
     return str(jobs) + str(here.json("queue", "why", f"carol@{domain}"))
 
 
@@ -97,7 +99,7 @@ def test_dane_keeps_back(here, postfix, number, reason):  # noqa: F811
 
 def test_dane_put_right(internet, here, postfix):  # noqa: F811
     """What waited for a record that was wrong goes once it is right."""
-    domain = HOSTS[WRONG]
+    domain = HOSTS[LATE]
     submit(here, [f"carol@{domain}"], text("at last"))
     assert "TLSA" in waits(here, domain) and not postfix.inbox("carol", domain)
     internet.dns.add(f"_25._tcp.mx.{domain}. TLSA {internet.authority.issued[f'mx.{domain}'].tlsa()}")  # beside the wrong one
