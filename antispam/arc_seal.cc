@@ -103,6 +103,7 @@ Result<std::string> arc_seal(const DkimKey& key, const MessageView& message, con
   const HeaderFields fields(message.header);
   if (fields.count("From") == 0) return fail(Fault::refused, "a message without From can't be sealed");
   if (fields.too_many()) return fail(Fault::refused, "a message with so many header fields can't be sealed");
+  if (fields.lone_line_ends()) return fail(Fault::refused, "a message with stray line ends in its header can't be sealed");
   RELAIS_TRY(const auto secret, read_private_key(key.private_key, key.algorithm));
   const auto now = options.now ? *options.now : system_clock().seconds();
   const auto instance = "i=" + std::to_string(chain.instances + 1) + ";";
