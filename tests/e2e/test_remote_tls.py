@@ -7,7 +7,7 @@ import pytest
 
 import relais
 from internet import here, internet  # noqa: F401
-from mta import Exim, Postfix, our_inbox, submit, text, wait_for_ours
+from mta import Exim, Postfix, our_inbox, parsed, submit, text, wait_for_ours, wait_for_report
 
 # Domains of Postfix by the number of their host's address: what certificate it shows, and what is in the DNS.
 RIGHT, WRONG, LATE, AUTHORITY, NO_TLS, UNSIGNED, BOGUS, STRANGER = range(60, 68)
@@ -73,6 +73,10 @@ def postfix(internet, policies):  # noqa: F811
         yield postfix
 
 
+def arrived(postfix, domain, subject):
+    return subject in [message["Subject"] for message in map(parsed, postfix.inbox("carol", domain))]
+
+
 def waits(here, domain):  # noqa: F811
     """Why mail for the domain waits, once it was tried twice."""
     def tried_twice():
@@ -94,14 +98,14 @@ def test_dane_keeps_back(here, postfix, number, reason):  # noqa: F811
     domain = HOSTS[number]
     submit(here, [f"carol@{domain}"], text(f"to {domain}"))
     assert reason in waits(here, domain)
-    assert not postfix.inbox("carol", domain)
+    assert not arrived(postfix, domain, f"to {domain}")
 
 
 def test_dane_put_right(internet, here, postfix):  # noqa: F811
     """What waited for a record that was wrong goes once it is right."""
     domain = HOSTS[LATE]
     submit(here, [f"carol@{domain}"], text("at last"))
-    assert "TLSA" in waits(here, domain) and not postfix.inbox("carol", domain)
+    assert "TLSA" in waits(here, domain) and not arrived(postfix, domain, "at last")
     internet.dns.add(f"_25._tcp.mx.{domain}. TLSA {internet.authority.issued[f'mx.{domain}'].tlsa()}")  # beside the wrong one
     internet.dns.publish()
     postfix.wait_for("carol", "at last", domain)
@@ -117,7 +121,17 @@ def test_sts_lets_go(here, postfix):  # noqa: F811
 def test_sts_keeps_back(here, postfix, domain, reason):  # noqa: F811
     submit(here, [f"carol@{domain}"], text(f"to {domain}"))
     assert reason in waits(here, domain)
-    assert not postfix.inbox("carol", domain)
+    assert not arrived(postfix, domain, f"to {domain}")
+
+
+def test_senders_may_ask_for_more_or_less(here, postfix):  # noqa: F811
+    """RFC 8689: a message that requires TLS all the way goes to nobody who does not know the word; one that does not mind goes in spite of all policies."""
+    submit(here, ["carol@postfix.test"], text("secret"), mail_options=["REQUIRETLS"])
+    report = wait_for_report(lambda: our_inbox(here, "ada@example.test"), "secret", "failed")
+    assert report.recipients[0]["Status"] == "5.7.30" and not arrived(postfix, postfix.domain, "secret")
+    for domain in (HOSTS[WRONG], "sts-name.test"):
+        submit(here, [f"carol@{domain}"], text("postcard", headers="TLS-Required: No\r\n"))
+        postfix.wait_for("carol", "postcard", domain)
 
 
 def test_others_verify_us(internet, here, postfix):  # noqa: F811
