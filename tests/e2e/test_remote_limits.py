@@ -6,12 +6,13 @@ import pytest
 
 import relais
 from internet import here, internet  # noqa: F401
-from mta import Exim, Postfix, our_inbox, parsed, reports, submit, text
+from mta import Exim, Postfix, our_inbox, parsed, reports, submit, text, wait_for_report
 
-FEW_CONNECTIONS, FEW_RECIPIENTS, FEW_ERRORS = 60, 61, 62
+FEW_CONNECTIONS, FEW_RECIPIENTS, FEW_ERRORS, SMALL = 60, 61, 62, 63
 HOSTS = {FEW_CONNECTIONS: ("few-connections.test", "-o smtpd_client_connection_count_limit=1"),
          FEW_RECIPIENTS: ("few-recipients.test", "-o smtpd_recipient_limit=5 -o smtpd_recipient_overshoot_limit=1000"),
-         FEW_ERRORS: ("few-errors.test", "-o smtpd_hard_error_limit=4 -o smtpd_soft_error_limit=100")}
+         FEW_ERRORS: ("few-errors.test", "-o smtpd_hard_error_limit=4 -o smtpd_soft_error_limit=100"),
+         SMALL: ("small.test", "-o message_size_limit=20000")}
 MESSAGES = 60
 
 
@@ -95,3 +96,14 @@ def test_few_errors(here, postfix):  # noqa: F811
 
     relais.wait_until(all_reported, "reports")
     assert failed == {f"rfc822; {address}": 1 for address in unknown}
+
+
+def test_small_messages_only(here, postfix):  # noqa: F811
+    """What SIZE says is too large comes back at once, without being sent first (RFC 1870 §6.1)."""
+    domain = HOSTS[SMALL][0]
+    submit(here, [f"carol@{domain}"], text("too large", "bob@example.test", body="0123456789\r\n" * 10_000), sender="bob@example.test")
+    report = wait_for_report(lambda: our_inbox(here, "bob@example.test"), "too large", "failed")
+    assert report.recipients[0]["Status"] == "5.3.4"
+    submit(here, [f"carol@{domain}"], text("small enough"))
+    postfix.wait_for("carol", "small enough", domain)
+    assert len(postfix.inbox("carol", domain)) == 1
