@@ -70,8 +70,8 @@ struct OutboundMessage {
   ContentSource* content = nullptr;  ///< header and body, lines ending with CRLF (but for binary); outlives send()
   Body body = Body::seven_bit;       ///< what the content is, not what was announced: eight_bit where any octet is above 127
   bool smtputf8 = false;             ///< came with SMTPUTF8
-  /// RFC 8689: only to hosts whose TLS was verified and that offer REQUIRETLS, else permanent 5.7.10 or 5.7.30. With a null sender they
-  /// need not offer it (§5).
+  /// RFC 8689: only to hosts whose TLS was verified and that offer REQUIRETLS, else permanent 5.7.10 or 5.7.30, scope host. With a null
+  /// sender it is passed on where it is offered, and asks for nothing (§4.2.1, §5).
   bool require_tls = false;
   Ret ret = Ret::unset;
   std::string envelope_id{};              ///< decoded

@@ -23,7 +23,8 @@ std::string_view to_string(Stage stage) noexcept;
 enum class Scope : std::uint8_t {
   recipient,  ///< RCPT, or LMTP's reply per recipient
   message,    ///< MAIL, DATA, the content, or what we can't do with this message at this host
-  host,       ///< nobody's mail gets there now: no connection, greeting, hello, TLS, AUTH, 421, timeout, garbage
+  host,  ///< nobody's mail gets there now: no connection, greeting, hello, TLS, AUTH, 421, timeout, garbage; or (stage local, permanent)
+         ///< it lacks what this message asks for, and another host of the domain may have it
 };
 
 /// One decision with its reasons.

@@ -31,6 +31,11 @@ Verdict never(std::string_view status, std::string text) {
   return decided(Disposition::permanent, Scope::message, Stage::local, status, std::move(text));
 }
 
+/// What another host of the domain may do better.
+Verdict never_here(std::string_view status, std::string text) {
+  return decided(Disposition::permanent, Scope::host, Stage::local, status, std::move(text));
+}
+
 net::Task<std::string> read_all(ContentSource& source) {
   std::string octets;
   octets.reserve(source.size());
@@ -74,16 +79,15 @@ class Shipment {
 // What a host must be able to do, whatever the content.
 std::optional<Verdict> Shipment::check_demands() const {
   const auto& offer = session_.offer;
-  if (message_.require_tls) {  // RFC 8689 §4.2.1
-    if (!session_.tls.verified) return never("5.7.10", "REQUIRETLS: the connection to the host is not a verified TLS connection");
-    // §5: a report is not lost for that.
-    if (!offer.require_tls && !message_.sender.empty()) return never("5.7.30", "REQUIRETLS: the host does not support it");
+  if (message_.require_tls && !message_.sender.empty()) {  // RFC 8689 §4.2.1; §5: reports are not to be lost for it
+    if (!session_.tls.verified) return never_here("5.7.10", "REQUIRETLS: the connection to the host is not a verified TLS connection");
+    if (!offer.require_tls) return never_here("5.7.30", "REQUIRETLS: the host does not support it");
   }
   if (const auto& by = message_.deliver_by; by && by->give_up) {  // RFC 2852 §4.1.4.1
     if (by->seconds <= 0) return never("5.4.7", "delivery time expired");
-    if (!offer.deliver_by) return never("5.3.3", "the host does not support DELIVERBY, which the sender asked for");
+    if (!offer.deliver_by) return never_here("5.3.3", "the host does not support DELIVERBY, which the sender asked for");
     if (static_cast<std::uint32_t>(by->seconds) < offer.min_deliver_by)
-      return never("5.4.7", "the host cannot deliver within the time that the sender asked for");
+      return never_here("5.4.7", "the host cannot deliver within the time that the sender asked for");
   }
   if (!fits_in_path(message_.sender)) return never("5.1.7", "the sender's address cannot be written in a command");
   return std::nullopt;

@@ -43,7 +43,7 @@ class QueuedContent final : public ContentSource {
 };
 
 TlsNeed need_of(const Dispatch& dispatch) {
-  if (dispatch.require_tls) return TlsNeed::required;
+  if (dispatch.require_tls && !dispatch.sender.empty()) return TlsNeed::required;  // RFC 8689 §4.2.1
   return dispatch.optional_tls ? TlsNeed::optional : TlsNeed::usual;
 }
 
@@ -107,6 +107,7 @@ class RemoteLane final : public Lane {
     Outcome& outcome;
     std::vector<std::size_t> open;  ///< recipients for whom another host may be tried
     bool heard = false;             ///< a host has said something about the message: the search ends, but for `open`
+    bool unfit = false;             ///< a host was reached that lacks what the message asks for
     std::size_t tried = 0;          ///< addresses
   };
 
@@ -171,6 +172,11 @@ class RemoteLane final : public Lane {
     work.outcome.begun = reached || work.open.size() != work.dispatch.recipients.size();
     for (const auto i : work.open) {
       auto& one = work.outcome.recipients[i];
+      // A host that could not be asked may have what this one lacks.
+      if (work.unfit && one.code == 0 && one.disposition == Disposition::permanent && last->disposition == smtp::Disposition::temporary) {
+        one.disposition = Disposition::temporary;
+        one.status.replace(0, 1, "4");
+      }
       if (one.code != 0 || !one.text.empty()) continue;  // an earlier host's words tell more
       one = outcome_of(*last, last_host, Disposition::relayed);
       // RFC 5321 §5.1: a domain all of whose hosts say for good that they take no mail; one of them may just be wrong about itself.
@@ -180,7 +186,8 @@ class RemoteLane final : public Lane {
       }
     }
     // REQUIRETLS that no host can honour now concerns this message alone.
-    const bool own_trouble = work.need == TlsNeed::required && (last->stage == Stage::starttls || last->stage == Stage::tls);
+    const bool own_trouble =
+        work.unfit || (work.need == TlsNeed::required && (last->stage == Stage::starttls || last->stage == Stage::tls));
     if (!all_refuse_mail && !own_trouble && work.open.size() == work.dispatch.recipients.size()) {
       set_trouble(work, work.outcome.health == Health::good ? Health::unreachable : work.outcome.health, last_host + ": " + last->line());
     }
@@ -188,6 +195,7 @@ class RemoteLane final : public Lane {
 
   /// @return why there is no connection
   net::asio::awaitable<std::optional<Verdict>> connect(TlsNeed need, const Host& host, const std::string& address) {
+    co_await close();  // of a host that lacks something: RFC 8689 §4.2.1 wants a QUIT
     auto connected = co_await connect_to(*dialer_, destination_, host, address, loop_);
     if (!connected.client) co_return std::move(connected.failure);
     client_ = std::move(connected.client);
@@ -232,9 +240,12 @@ class RemoteLane final : public Lane {
     for (std::size_t k = 0; k < work.open.size(); ++k) {
       const auto& verdict = said.recipients[k];
       work.outcome.recipients[work.open[k]] = outcome_of(verdict, host_, taken);
+      const bool unfit =
+          verdict.scope == Scope::host && verdict.stage == Stage::local && verdict.disposition == smtp::Disposition::permanent;
+      work.unfit = work.unfit || unfit;
       answered = answered || verdict.scope != Scope::host;
       // Another host may do better where this one has trouble, unless it may have the message already.
-      if (verdict.scope == Scope::host && verdict.disposition == smtp::Disposition::temporary && !verdict.uncertain)
+      if (unfit || (verdict.scope == Scope::host && verdict.disposition == smtp::Disposition::temporary && !verdict.uncertain))
         rest.push_back(work.open[k]);
     }
     work.open = std::move(rest);

@@ -238,6 +238,37 @@ TEST_F(QueueAttempt, ATroubledHostLeadsToTheNext) {
   EXPECT_EQ(outcome.health, Health::good);
 }
 
+// RFC 2852 §4.1.4.1, RFC 8689 §4.2.1: what one host lacks another may have.
+TEST_F(QueueAttempt, AHostThatLacksWhatIsAskedForLeadsToTheNext) {
+  auto message = dispatch();
+  message.by_mode = ByMode::give_up;
+  message.deliver_by = system_clock().seconds() + 600;
+  const std::string able =
+      "S: 220 mx.test\n C: EHLO us.test\n S: 250-mx.test\n S: 250 DELIVERBY\n C: MAIL FROM:<s@us.test> BY=*\n S: 250 ok\n"
+      " C: RCPT TO:<a@x.test>\n S: 250 ok\n C: DATA\n S: 354 go\n DATA\n S: 250 ok\n";
+  {
+    ScriptedHost host({script({kHello, kBye}), script({able, kBye})});
+    const auto outcome = send("mx:two.test", host.port(), {message}).at(0);
+    EXPECT_EQ(outcome.recipients[0].disposition, Disposition::relayed_without_dsn) << outcome.recipients[0].text;
+    EXPECT_EQ(host.errors(2), "");
+  }
+  {
+    ScriptedHost host({script({kHello, kBye})});
+    const auto outcome = send("mx:two.test", host.port(), {message}).at(0);
+    EXPECT_EQ(outcome.recipients[0].disposition, Disposition::permanent);
+    EXPECT_EQ(outcome.recipients[0].status, "5.3.3");
+    EXPECT_EQ(outcome.health, Health::good);
+    EXPECT_EQ(host.errors(2), "");
+  }
+  {
+    ScriptedHost host({script({kHello, kBye})});
+    const auto outcome = send("mx:x.test", host.port(), {message}).at(0);  // the better one could not be asked
+    EXPECT_EQ(outcome.recipients[0].disposition, Disposition::temporary);
+    EXPECT_EQ(outcome.recipients[0].status, "4.3.3");
+    EXPECT_EQ(outcome.health, Health::good);
+  }
+}
+
 // The reply to the final dot never came: the message may be there, so no other host gets it at once.
 TEST_F(QueueAttempt, WhatMayHaveArrivedIsNotSentToAnotherHostAtOnce) {
   ScriptedHost host(
