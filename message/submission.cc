@@ -118,7 +118,9 @@ Submission mend_submission(std::string_view message, const SubmissionContext& co
       clear = clear && authors.clear;
       append(out.from, std::move(authors.addresses));
     } else if (is("Sender")) {
-      append(out.sender, read_authors(field.value).addresses);
+      auto authors = read_authors(field.value);
+      out.sender_clear = out.sender_clear && authors.clear;
+      append(out.sender, std::move(authors.addresses));
     }
     kept += field.raw;
     if (!field.raw.ends_with('\n')) kept += "\r\n";  // a header that ends with the message

@@ -30,6 +30,7 @@ struct Submission {
   /// Every address that a reader could see in From is in `from`: no "@" stands where another reader may find one, each has a domain, and
   /// parse_mailbox accepts each. False is a reason to refuse: what the policy allowed may not be what the recipient is shown.
   bool from_clear = false;
+  bool sender_clear = true;  ///< the same for Sender, which many readers show; also where there is none
 
   bool changed() const noexcept { return added_date || added_message_id || removed_bcc != 0; }
 };

@@ -92,6 +92,16 @@ TEST(Submission, AuthorsAreFoundOrSaidToBeUnclear) {
   }
 }
 
+TEST(Submission, WhatSenderShows) {
+  const auto sender = [](std::string_view value) { return mend_submission("From: a@b.test\r\nSender: " + std::string(value) + "\r\n\r\n", kContext); };
+  EXPECT_TRUE(mend_submission("From: a@b.test\r\n\r\n", kContext).sender_clear);
+  EXPECT_TRUE(sender("").sender_clear);
+  EXPECT_TRUE(sender("S <s@b.test>").sender_clear);
+  EXPECT_THAT(sender("S <s@b.test>").sender, ElementsAre("s@b.test"));
+  for (const auto* odd : {"<s@b.test", "s@b.test (\\) c@d.test", "\"s@b.test", "s@b.test@c.test", "s@b.test>", "S@b.test <s@b.test> c@d.test"})
+    EXPECT_FALSE(sender(odd).sender_clear) << odd;
+}
+
 TEST(Submission, OneFromFieldAlone) {
   const auto two = mend_submission("From: a@b.test\r\nSender: s@b.test\r\nfrom: c@d.test\r\n\r\n", kContext);
   EXPECT_EQ(two.from_fields, 2U);

@@ -75,6 +75,7 @@ net::asio::awaitable<std::optional<Reply>> Session::mend(Arrival& arrival) {
                                                            .zone_minutes = 0});
   if (mended.from_fields > 1) co_return Reply{550, "5.6.0", "more than one From field, see RFC 5322 section 3.6"};
   if (mended.from_fields == 1 && !mended.from_clear) co_return Reply{550, "5.6.0", "the From field cannot be understood"};
+  if (!mended.sender_clear) co_return Reply{550, "5.6.0", "the Sender field cannot be understood"};
   for (const auto& author : mended.from) {
     if (auto refused = co_await check_author(author, "From")) co_return refused;
   }

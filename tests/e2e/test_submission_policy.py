@@ -75,7 +75,8 @@ def test_what_readers_see_is_the_users_own(platform):
                       f"From: undisclosed: {address};", f"from :\n {address}"):
             code, reply = attempt(platform, text=message(field))
             assert code == 550 and reply.startswith(("5.7.1 ", "5.6.0 ")), (field, reply)
-    for odd in ("From: ada@example.test\nFrom: bob@example.test", "From: <ada@example.test", "From: ada@example.test bob@example.test", "From: bob@example.test\x00"):
+    for odd in ("From: ada@example.test\nFrom: bob@example.test", "From: <ada@example.test", "From: ada@example.test bob@example.test", "From: bob@example.test\x00",
+                "From: ada@example.test\nSender: <bob@example.test", "From: ada@example.test\nSender: ada@example.test (\\) bob@example.test"):
         assert attempt(platform, text=message(odd))[0] == 550, odd
 
 
