@@ -146,6 +146,17 @@ void add_mail(std::vector<Wanted>& out, const std::string& domain, const std::st
                  .good = [](const std::string& text) { return starts(text, "v=spf1"); },
                  .related = [](const std::string& text) { return starts(text, "v=spf1"); },
                  .single = true});
+  if (host != domain) {
+    // RFC 7208 §2.4: reports have no sender, so that others look at the name that the host gives itself.
+    out.push_back({.name = host,
+                   .type = DnsType::txt,
+                   .value = "v=spf1 a -all",
+                   .why = "SPF of the host: for its reports, which have no sender",
+                   .good = [](const std::string& text) { return starts(text, "v=spf1"); },
+                   .related = [](const std::string& text) { return starts(text, "v=spf1"); },
+                   .needed = false,
+                   .single = true});
+  }
   out.push_back({.name = "_dmarc." + domain,
                  .type = DnsType::txt,
                  .value = "v=DMARC1; p=none; rua=mailto:postmaster@" + domain,
