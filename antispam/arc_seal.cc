@@ -3,6 +3,7 @@
 
 #include "antispam/arc_sets.h"
 #include "antispam/dkim_crypto.h"
+#include "antispam/signed_field.h"
 #include "base/ascii.h"
 #include "base/clock.h"
 #include "base/encode.h"
@@ -12,56 +13,7 @@
 namespace relais::antispam {
 namespace {
 
-constexpr std::size_t kMargin = 78;             // columns of a line: RFC 5322 §2.1.1
 constexpr std::size_t kMaxResults = 32 * 1024;  // octets
-
-/// A field of ours that is folded as it grows.
-class Folded {
- public:
-  explicit Folded(std::string_view name) : text_(name), column_(name.size() + 1) { text_ += ':'; }
-
-  /// A piece that is not broken, with a space or a fold before it.
-  Folded& piece(std::string_view piece) {
-    if (column_ + 1 + piece.size() > kMargin)
-      fold();
-    else
-      text_ += ' ', ++column_;
-    return join(piece);
-  }
-  /// Right behind what there is.
-  Folded& join(std::string_view piece) {
-    text_ += piece;
-    column_ += piece.size();
-    return *this;
-  }
-  /// Text that may be broken anywhere, as base64 may.
-  Folded& breakable(std::string_view text) {
-    while (!text.empty()) {
-      if (column_ >= kMargin) fold();
-      const auto part = text.substr(0, kMargin - column_);
-      join(part);
-      text.remove_prefix(part.size());
-    }
-    return *this;
-  }
-  /// "a:b:c", broken behind colons.
-  Folded& list(std::span<const std::string> names) {
-    for (std::size_t i = 0; i < names.size(); ++i) {
-      if (column_ + names[i].size() + 1 > kMargin) fold();
-      join(names[i]).join(i + 1 < names.size() ? ":" : ";");
-    }
-    return *this;
-  }
-  const std::string& text() const noexcept { return text_; }
-
- private:
-  void fold() {
-    text_ += "\r\n\t";
-    column_ = 8;
-  }
-  std::string text_;
-  std::size_t column_;
-};
 
 /// Whatever the results say, they are one field: no line ends or other controls.
 std::string clean(std::string_view text) {
@@ -70,8 +22,8 @@ std::string clean(std::string_view text) {
   return out;
 }
 
-Folded results_field(const std::string& instance, std::string_view results) {
-  Folded field(kArcResults);
+FoldedField results_field(const std::string& instance, std::string_view results) {
+  FoldedField field(kArcResults);
   field.piece(instance);
   const auto text = clean(results);
   for (const auto word : split(text, ' ')) {
@@ -80,18 +32,7 @@ Folded results_field(const std::string& instance, std::string_view results) {
   return field;
 }
 
-/// Signs what was hashed and puts the result into the field's b=.
-Result<void> sign(Folded& field, EVP_PKEY& key, DkimKey::Algorithm algorithm, Sha256 hash) {
-  std::string text;
-  append_canonical_field(text, Canonical::relaxed, field.text());
-  text.resize(text.size() - 2);
-  hash.update(text);
-  RELAIS_TRY(const auto signature, sign_digest(key, algorithm, hash.finish()));
-  field.breakable(to_base64(signature));
-  return {};
-}
-
-void common_tags(Folded& field, const DkimKey& key, std::int64_t now) {
+void common_tags(FoldedField& field, const DkimKey& key, std::int64_t now) {
   field.piece("d=" + key.domain + ";").piece("s=" + key.selector + ";").piece("t=" + std::to_string(now) + ";");
 }
 
@@ -114,7 +55,7 @@ Result<std::string> arc_seal(const DkimKey& key, const MessageView& message, con
   // RFC 8617 §4.1.2: the message's fields and its DKIM signatures, never Authentication-Results or ARC fields.
   auto names = names_to_sign(fields);
   for (std::size_t i = fields.count("DKIM-Signature"); i > 0; --i) names.emplace_back("dkim-signature");
-  Folded signature(kArcSignature);
+  FoldedField signature(kArcSignature);
   signature.piece(instance).piece(algorithm).piece("c=relaxed/relaxed;");
   common_tags(signature, key, now);
   signature.piece("h=").list(names).piece("bh=").breakable(to_base64(body_hash(Canonical::relaxed, message.body))).join(";").piece("b=");
@@ -123,9 +64,9 @@ Result<std::string> arc_seal(const DkimKey& key, const MessageView& message, con
   for (const auto* field : fields.select(wanted)) append_canonical_field(covered, Canonical::relaxed, field->raw);
   Sha256 signature_hash;
   signature_hash.update(covered);
-  RELAIS_TRY_VOID(sign(signature, *secret, key.algorithm, std::move(signature_hash)));
+  RELAIS_TRY_VOID(sign_field(signature, *secret, key.algorithm, std::move(signature_hash)));
 
-  Folded seal(kArcSeal);
+  FoldedField seal(kArcSeal);
   seal.piece(instance).piece(algorithm).piece("cv=" + std::string(to_string(chain.status)) + ";");
   common_tags(seal, key, now);
   seal.piece("b=");
@@ -145,7 +86,7 @@ Result<std::string> arc_seal(const DkimKey& key, const MessageView& message, con
   append_canonical_field(sealed, Canonical::relaxed, signature.text());
   Sha256 seal_hash;
   seal_hash.update(sealed);
-  RELAIS_TRY_VOID(sign(seal, *secret, key.algorithm, std::move(seal_hash)));
+  RELAIS_TRY_VOID(sign_field(seal, *secret, key.algorithm, std::move(seal_hash)));
   return seal.text() + "\r\n" + signature.text() + "\r\n" + results_text.text() + "\r\n";
 }
 
