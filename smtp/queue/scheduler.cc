@@ -654,6 +654,10 @@ void Scheduler::ended(Turn& turn, Instant now) {
   const std::lock_guard lock(impl_->mutex);
   const auto keep = std::exchange(turn.destination, nullptr);
   auto& d = *keep;
+  if (turn.resting) {  // its loop has gone while it waited
+    std::erase(d.resting, &turn);
+    impl_->rests.erase({turn.rest_until, &turn});
+  }
   --d.lanes;
   --impl_->all_lanes;
   if (turn.hungry) --d.hungry;

@@ -619,6 +619,20 @@ void ring(Bench& bench) {
   for (const auto& one : bench.scheduler.rung()) one();
 }
 
+TEST(QueueScheduler, ALaneThatEndsWhileItRestsIsForgotten) {
+  Bench bench;
+  bench.add("mx:a", 1);
+  Resting lane(bench);
+  bench.finish(*lane.turn, bench.next(*lane.turn).ticket);
+  ASSERT_EQ(bench.next(*lane.turn).step, Step::rest);
+  bench.scheduler.ended(*lane.turn, bench.now);
+  bench.add("mx:a", 2);
+  EXPECT_EQ(bench.start_all().size(), 1U);
+  bench.scheduler.stop();
+  ring(bench);
+  EXPECT_EQ(lane.rings, 0);
+}
+
 TEST(QueueScheduler, ALaneRestsUntilThereIsWorkAgain) {
   Bench bench;
   bench.add("mx:a", 1);
