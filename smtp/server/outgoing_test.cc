@@ -190,6 +190,19 @@ TEST_F(Signed, BinaryContentIsMadeSevenBitFirst) {
   EXPECT_EQ(outcomes(platform.intake.content(0)), "pass pass ");
 }
 
+// What was signed for a host that then gave no answer is what is queued: signed once, and still 7bit.
+TEST_F(Signed, TheQueueGetsWhatTheHostWasGiven) {
+  platform.add("dead@example.test");
+  legacy("dead@example.test");
+  say(Service::submission, transaction("<alice@example.test>", {"<dead@example.test>"}, "From: alice@example.test\r\n\r\ncaf\xc3\xa9\r\n"));
+  ASSERT_EQ(platform.relays.sent.size(), 1U);
+  ASSERT_EQ(platform.intake.messages.size(), 1U);
+  EXPECT_FALSE(platform.relays.sent[0].message.eight_bit);
+  EXPECT_FALSE(platform.intake.messages[0].eight_bit);
+  EXPECT_EQ(platform.intake.content(0), platform.relays.sent[0].content);
+  EXPECT_EQ(outcomes(platform.intake.content(0)), "pass pass ");
+}
+
 TEST_F(Leaving, AForwardIsAMessageOfItsOwnUnderSrs) {
   alias("list@example.test", {"alice@example.test", "x@elsewhere.test", "y@other.test"});
   say(Service::mx, transaction("<sender@elsewhere.test>", {"<list@example.test>", "<bob@example.test>"}, "Subject: x\r\n\r\n"));
