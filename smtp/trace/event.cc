@@ -76,8 +76,8 @@ std::optional<std::int64_t> parse_time(std::string_view text) {
   // 2026-01-31T12:34:56.789Z
   if (text.size() != 24 || text[10] != 'T' || text[19] != '.' || text[23] != 'Z') return std::nullopt;
   std::tm tm{};
-  if (const auto* end = ::strptime(std::string(text.substr(0, 19)).c_str(), "%Y-%m-%dT%H:%M:%S", &tm); end == nullptr || *end != '\0')
-    return std::nullopt;
+  const std::string seconds(text.substr(0, 19));
+  if (const auto* end = ::strptime(seconds.c_str(), "%Y-%m-%dT%H:%M:%S", &tm); end == nullptr || *end != '\0') return std::nullopt;
   const auto milliseconds = parse_u64(text.substr(20, 3));
   if (!milliseconds) return std::nullopt;
   return static_cast<std::int64_t>(::timegm(&tm)) * 1'000 + static_cast<std::int64_t>(*milliseconds);
