@@ -37,8 +37,9 @@ DkimLibrary make_library(std::optional<std::int64_t> now) {
 }
 
 DKIM_LIB* shared_library() {
-  static const DkimLibrary library = make_library(std::nullopt);  // many threads may use it once it is made
-  return library.get();
+  // Many threads may use it once it is made. Not freed at the end: OpenSSL, which that would call, may be gone by then.
+  static DKIM_LIB* const library = make_library(std::nullopt).release();
+  return library;
 }
 
 std::unexpected<Error> failed(DKIM* handle, DKIM_STAT status, std::string_view step) {
