@@ -230,8 +230,12 @@ struct Scheduler::Impl {
     d.strikes = 0;
   }
 
-  /// Other lanes of the same destination that have got mail through.
-  static std::uint32_t others_of(const Turn& turn) { return turn.destination->proven - (turn.proven ? 1U : 0U); }
+  /// Other lanes of the same destination that have got mail through, and are at work now: one that rests says nothing about this moment.
+  static std::uint32_t others_of(const Turn& turn) {
+    const auto& d = *turn.destination;
+    const auto at_rest = static_cast<std::uint32_t>(std::ranges::count_if(d.resting, &Turn::proven));
+    return d.proven - at_rest - (turn.proven && !turn.resting ? 1U : 0U);
+  }
 
   void judge(Turn& turn, Health health, std::string_view trouble, Instant now) {
     auto& d = *turn.destination;
