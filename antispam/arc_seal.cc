@@ -6,7 +6,6 @@
 #include "antispam/signed_field.h"
 #include "base/ascii.h"
 #include "base/clock.h"
-#include "base/encode.h"
 
 #include <algorithm>
 
@@ -32,10 +31,6 @@ FoldedField results_field(const std::string& instance, std::string_view results)
   return field;
 }
 
-void common_tags(FoldedField& field, const DkimKey& key, std::int64_t now) {
-  field.piece("d=" + key.domain + ";").piece("s=" + key.selector + ";").piece("t=" + std::to_string(now) + ";");
-}
-
 }  // namespace
 
 Result<std::string> arc_seal(const DkimKey& key, const MessageView& message, const ArcChain& chain, std::string_view results,
@@ -48,7 +43,6 @@ Result<std::string> arc_seal(const DkimKey& key, const MessageView& message, con
   RELAIS_TRY(const auto secret, read_private_key(key.private_key, key.algorithm));
   const auto now = options.now ? *options.now : system_clock().seconds();
   const auto instance = "i=" + std::to_string(chain.instances + 1) + ";";
-  const auto algorithm = "a=" + std::string(to_string(key.algorithm)) + ";";
 
   const auto results_text = results_field(instance, results);
 
@@ -56,20 +50,11 @@ Result<std::string> arc_seal(const DkimKey& key, const MessageView& message, con
   auto names = names_to_sign(fields);
   for (std::size_t i = fields.count("DKIM-Signature"); i > 0; --i) names.emplace_back("dkim-signature");
   FoldedField signature(kArcSignature);
-  signature.piece(instance).piece(algorithm).piece("c=relaxed/relaxed;");
-  common_tags(signature, key, now);
-  signature.piece("h=").list(names).piece("bh=").breakable(to_base64(body_hash(Canonical::relaxed, message.body))).join(";").piece("b=");
-  const std::vector<std::string_view> wanted(names.begin(), names.end());
-  std::string covered;
-  for (const auto* field : fields.select(wanted)) append_canonical_field(covered, Canonical::relaxed, field->raw);
-  Sha256 signature_hash;
-  signature_hash.update(covered);
-  RELAIS_TRY_VOID(sign_field(signature, *secret, key.algorithm, std::move(signature_hash)));
+  signature.piece(instance);
+  RELAIS_TRY_VOID(sign_message(signature, key, *secret, fields, names, message.body, now));
 
   FoldedField seal(kArcSeal);
-  seal.piece(instance).piece(algorithm).piece("cv=" + std::string(to_string(chain.status)) + ";");
-  common_tags(seal, key, now);
-  seal.piece("b=");
+  seal.piece(instance).piece(algorithm_tag(key)).piece("cv=" + std::string(to_string(chain.status)) + ";").tags_of(key, now).piece("b=");
   std::string sealed;
   // §5.1.2: a broken chain has no order that could be signed; then our set stands alone.
   if (chain.status == ArcChain::Status::pass) {

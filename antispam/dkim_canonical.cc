@@ -4,6 +4,7 @@
 #include "antispam/dkim_tags.h"
 #include "base/ascii.h"
 #include "base/check.h"
+#include "message/line_end.h"
 
 #include <openssl/evp.h>
 
@@ -68,19 +69,6 @@ constexpr std::array<std::string_view, 12> kOversigned{"cc",           "content-
 
 EVP_MD_CTX* context_of(void* context) noexcept { return static_cast<EVP_MD_CTX*>(context); }
 
-std::string_view without_line_end(std::string_view raw) noexcept {
-  if (raw.ends_with('\n')) raw.remove_suffix(1);
-  if (raw.ends_with('\r')) raw.remove_suffix(1);
-  return raw;
-}
-
-bool has_lone_line_end(std::string_view raw) noexcept {
-  for (std::size_t at = 0; (at = raw.find_first_of("\r\n", at)) != std::string_view::npos; at += 2) {
-    if (!raw.substr(at).starts_with("\r\n")) return true;
-  }
-  return false;
-}
-
 }  // namespace
 
 std::optional<Canonicals> parse_canonicals(std::string_view value) {
@@ -97,7 +85,7 @@ std::optional<Canonicals> parse_canonicals(std::string_view value) {
 }
 
 void append_canonical_field(std::string& out, Canonical form, std::string_view raw) {
-  raw = without_line_end(raw);
+  raw = message::without_line_end(raw);
   if (form == Canonical::simple) {
     out.append(raw).append("\r\n");
     return;
@@ -215,7 +203,7 @@ HeaderFields::HeaderFields(std::string_view header) : too_many_(header.size() > 
       too_many_ = true;
       break;
     }
-    lone_line_ends_ = lone_line_ends_ || has_lone_line_end(field.raw);
+    lone_line_ends_ = lone_line_ends_ || message::has_lone_line_end(field.raw);
     by_name_[to_lower(field.name)].push_back(static_cast<std::uint32_t>(fields_.size()));
     fields_.push_back(field);
   }

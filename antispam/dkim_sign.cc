@@ -8,8 +8,8 @@
 #include "base/ascii.h"
 #include "base/check.h"
 #include "base/clock.h"
-#include "base/encode.h"
 #include "directory/digest.h"
+#include "message/line_end.h"
 
 #include <openssl/err.h>
 
@@ -50,14 +50,6 @@ std::unexpected<Error> failed(DKIM* handle, DKIM_STAT status, std::string_view s
               detail);
 }
 
-/// What is signed, unfolded from nothing: the field without its line end.
-std::string_view field_text(const message::Field& field) noexcept {
-  auto text = field.raw;
-  if (text.ends_with('\n')) text.remove_suffix(1);
-  if (text.ends_with('\r')) text.remove_suffix(1);
-  return text;
-}
-
 Result<std::string> sign_with(DKIM_LIB* library, const DkimKey& key, std::span<const message::Field* const> fields,
                               std::span<const std::string_view> body) {
   auto pem = key.private_key;
@@ -67,7 +59,7 @@ Result<std::string> sign_with(DKIM_LIB* library, const DkimKey& key, std::span<c
                                       DKIM_CANON_RELAXED, DKIM_CANON_RELAXED, DKIM_SIGN_RSASHA256, -1, &status));
   if (!handle) return failed(nullptr, status, "dkim_sign");
   for (const auto* field : fields) {
-    const auto text = field_text(*field);
+    const auto text = message::without_line_end(field->raw);
     status = ::dkim_header(handle.get(), dkim_text(text), text.size());
     if (status != DKIM_STAT_OK) return failed(handle.get(), status, "dkim_header");
   }
@@ -90,17 +82,9 @@ Result<std::string> sign_with(DKIM_LIB* library, const DkimKey& key, std::span<c
 // RFC 8463. Ours, because libopendkim (2.11.0-beta2) keeps half a kilobyte of memory for ever with each Ed25519 signature that it makes.
 Result<std::string> sign_ed25519(const DkimKey& key, const HeaderFields& header, std::span<const std::string_view> body, std::int64_t now) {
   RELAIS_TRY(const auto secret, read_private_key(key.private_key, key.algorithm));
-  const auto names = names_to_sign(header);
   FoldedField field("DKIM-Signature");
-  field.piece("v=1;").piece("a=" + std::string(to_string(key.algorithm)) + ";").piece("c=relaxed/relaxed;");
-  field.piece("d=" + key.domain + ";").piece("s=" + key.selector + ";").piece("t=" + std::to_string(now) + ";");
-  field.piece("h=").list(names).piece("bh=").breakable(to_base64(body_hash(Canonical::relaxed, body))).join(";").piece("b=");
-  const std::vector<std::string_view> wanted(names.begin(), names.end());
-  std::string covered;
-  for (const auto* one : header.select(wanted)) append_canonical_field(covered, Canonical::relaxed, one->raw);
-  Sha256 hash;
-  hash.update(covered);
-  RELAIS_TRY_VOID(sign_field(field, *secret, key.algorithm, std::move(hash)));
+  field.piece("v=1;");
+  RELAIS_TRY_VOID(sign_message(field, key, *secret, header, names_to_sign(header), body, now));
   return field.text() + "\r\n";
 }
 

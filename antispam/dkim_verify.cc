@@ -12,6 +12,7 @@
 #include "base/encode.h"
 #include "base/random.h"
 #include "message/address.h"
+#include "message/line_end.h"
 
 #include <openssl/err.h>
 
@@ -244,9 +245,8 @@ class Verification {
     feed("X-" + random_id(24) + ": -", false);
   }
 
-  bool feed(std::string_view raw, bool signature) {
-    if (raw.ends_with('\n')) raw.remove_suffix(1);
-    if (raw.ends_with('\r')) raw.remove_suffix(1);
+  bool feed(std::string_view field, bool signature) {
+    const auto raw = message::without_line_end(field);
     const auto status = ::dkim_header(handle_.get(), dkim_text(raw), raw.size());
     // A field that the library can't read is as if it were not there, but a signature has its handle even so.
     if (status == DKIM_STAT_OK || status == DKIM_STAT_SYNTAX || (signature && status == DKIM_STAT_CANTVRFY)) return true;

@@ -47,6 +47,24 @@ void FoldedField::fold() {
   column_ = 8;
 }
 
+FoldedField& FoldedField::tags_of(const DkimKey& key, std::int64_t now) {
+  return piece("d=" + key.domain + ";").piece("s=" + key.selector + ";").piece("t=" + std::to_string(now) + ";");
+}
+
+std::string algorithm_tag(const DkimKey& key) { return "a=" + std::string(to_string(key.algorithm)) + ";"; }
+
+Result<void> sign_message(FoldedField& field, const DkimKey& key, EVP_PKEY& secret, const HeaderFields& fields,
+                          std::span<const std::string> names, std::span<const std::string_view> body, std::int64_t now) {
+  field.piece(algorithm_tag(key)).piece("c=relaxed/relaxed;").tags_of(key, now);
+  field.piece("h=").list(names).piece("bh=").breakable(to_base64(body_hash(Canonical::relaxed, body))).join(";").piece("b=");
+  const std::vector<std::string_view> wanted(names.begin(), names.end());
+  std::string covered;
+  for (const auto* one : fields.select(wanted)) append_canonical_field(covered, Canonical::relaxed, one->raw);
+  Sha256 hash;
+  hash.update(covered);
+  return sign_field(field, secret, key.algorithm, std::move(hash));
+}
+
 Result<void> sign_field(FoldedField& field, EVP_PKEY& key, DkimKey::Algorithm algorithm, Sha256 hash) {
   std::string text;
   append_canonical_field(text, Canonical::relaxed, field.text());

@@ -5,6 +5,7 @@
 #include "antispam/dkim_crypto.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -24,6 +25,8 @@ class FoldedField {
   FoldedField& breakable(std::string_view text);
   /// "a:b:c;", broken behind colons.
   FoldedField& list(std::span<const std::string> names);
+  /// d=, s= and t=
+  FoldedField& tags_of(const DkimKey& key, std::int64_t now);
   /// Without its last line end.
   const std::string& text() const noexcept { return text_; }
 
@@ -32,6 +35,15 @@ class FoldedField {
   std::string text_;
   std::size_t column_;
 };
+
+/// "a=rsa-sha256;"
+std::string algorithm_tag(const DkimKey& key);
+
+/// Appends all tags of a signature over a message, relaxed/relaxed, to a field that has the one that makes it DKIM's (v=) or ARC's (i=).
+/// @param names  h=: the fields to sign; more than there are of a name say that there is no other   @param now  t=
+/// @return Fault::corrupt where OpenSSL refuses
+Result<void> sign_message(FoldedField& field, const DkimKey& key, EVP_PKEY& secret, const HeaderFields& fields,
+                          std::span<const std::string> names, std::span<const std::string_view> body, std::int64_t now);
 
 /// Signs what was hashed and the field itself, whose empty "b=" stands last, and fills that in.   RFC 6376 §3.7, RFC 8617 §5.1
 /// @param hash  of all that the signature covers before the field

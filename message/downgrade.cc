@@ -9,6 +9,7 @@
 #include "message/downgrade_header.h"
 #include "message/encode.h"
 #include "message/header.h"
+#include "message/line_end.h"
 #include "message/mime.h"
 
 namespace relais::message {
@@ -19,13 +20,6 @@ constexpr std::size_t kMaxLine = 998;  // octets without CRLF: RFC 2045 ยง2.7, ย
 enum class Target : std::uint8_t { seven_bit, eight_bit };
 
 std::unexpected<Error> no_conversion(std::string_view why) { return fail(Fault::refused, why, "5.6.3"); }
-
-bool has_lone_line_end(std::string_view octets) {
-  for (std::size_t at = 0; (at = octets.find_first_of("\r\n", at)) != std::string_view::npos; at += 2) {
-    if (octets[at] != '\r' || at + 1 == octets.size() || octets[at + 1] != '\n') return true;
-  }
-  return false;
-}
 
 bool has_long_line(std::string_view octets) {
   while (octets.size() > kMaxLine) {
