@@ -52,6 +52,8 @@ std::unexpected<Error> failed(DKIM* handle, DKIM_STAT status, std::string_view s
 
 Result<std::string> sign_with(DKIM_LIB* library, const DkimKey& key, std::span<const message::Field* const> fields,
                               std::span<const std::string_view> body) {
+  // The library would keep the memory of a key that it then refuses.
+  RELAIS_TRY_VOID(read_private_key(key.private_key, key.algorithm));
   auto pem = key.private_key;
   const directory::Wiper wiper(pem);
   DKIM_STAT status = DKIM_STAT_OK;

@@ -193,16 +193,17 @@ class Verification {
 
  private:
   static DKIM_LIB* library() {
-    static const DkimLibrary shared = [] {
+    // Not freed at the end: OpenSSL, which that would call, may be gone by then.
+    static DKIM_LIB* const shared = [] {
       DkimLibrary made(::dkim_init(nullptr, nullptr));
       RELAIS_CHECK(made != nullptr);
       std::uint32_t flags = DKIM_LIBFLAGS_BADSIGHANDLES;  // a handle for each field, so that they can be counted along with ours
       RELAIS_CHECK(::dkim_options(made.get(), DKIM_OP_SETOPT, DKIM_OPTS_FLAGS, &flags, sizeof flags) == DKIM_STAT_OK);
       RELAIS_CHECK(::dkim_set_key_lookup(made.get(), &Verification::key_callback) == DKIM_STAT_OK);
       RELAIS_CHECK(::dkim_set_prescreen(made.get(), &Verification::prescreen_callback) == DKIM_STAT_OK);
-      return made;
+      return made.release();
     }();
-    return shared.get();
+    return shared;
   }
 
   static void stop(Candidate& candidate, Outcome outcome, std::string_view reason) {
