@@ -1,6 +1,7 @@
 """A certificate authority of the tests' own."""
 import hashlib
 import pathlib
+import re
 import subprocess
 
 KEY = ("ec", "-pkeyopt", "ec_paramgen_curve:P-256")
@@ -35,11 +36,11 @@ class Authority(Certificate):
                 "-keyout", self.key, "-out", self.certificate)
 
     def issue(self, *names):
-        """A certificate for host names; the file with it has the chain."""
+        """A certificate for host names and IPv4 addresses; the file with it has the chain."""
         stem = self.dir / names[0]
         key, request, certificate, extensions = (stem.with_name(stem.name + suffix) for suffix in (".key", ".csr", ".pem", ".ext"))
         openssl("req", "-newkey", *KEY, "-nodes", "-subj", f"/CN={names[0]}", "-keyout", key, "-out", request)
-        extensions.write_text("subjectAltName=" + ",".join("DNS:" + name for name in names) + "\n")
+        extensions.write_text("subjectAltName=" + ",".join(("IP:" if re.fullmatch(r"[0-9.]+", name) else "DNS:") + name for name in names) + "\n")
         openssl("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self.key, "-CAcreateserial", "-days", "30", "-extfile", extensions,
                 "-out", certificate)
         with open(certificate, "ab") as chain:
