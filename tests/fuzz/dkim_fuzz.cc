@@ -1,4 +1,6 @@
 // DKIM of strangers: tag lists, canonical forms, key records, and whole messages through libopendkim.
+#include <openssl/crypto.h>
+
 #include <cstdlib>
 #include <optional>
 #include <string>
@@ -42,7 +44,12 @@ class OneKey final : public net::Resolver {
 };
 
 struct World {
-  World() { loops.start(); }
+  /// OpenSSL ends, at exit, after what began after it: the workers are to give back what it holds for their threads.
+  World() : openssl(::OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CRYPTO_STRINGS, nullptr) == 1) {
+    check(openssl);
+    loops.start();
+  }
+  bool openssl;
   net::LoopPool loops{1};
   net::WorkerPool workers{1, 16};
   OneKey dns;
