@@ -31,11 +31,11 @@ class Data {
   Backend backend(net::WorkerPool& workers, MailAccess& mail) { return {*directory, *store, workers, mail}; }
 
   LockFile lock;
-  std::unique_ptr<directory::Directory> directory;
+  std::unique_ptr<directory::MovingDirectory> directory;
   std::unique_ptr<storage::ShardedStore> store;
 
  private:
-  Data(LockFile l, std::unique_ptr<directory::Directory> d, std::unique_ptr<storage::ShardedStore> s)
+  Data(LockFile l, std::unique_ptr<directory::MovingDirectory> d, std::unique_ptr<storage::ShardedStore> s)
       : lock(std::move(l)), directory(std::move(d)), store(std::move(s)) {}
 };
 

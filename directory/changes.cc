@@ -4,8 +4,10 @@
 #include "base/random.h"
 #include "directory/digest.h"
 #include "directory/lookup.h"
+#include "directory/move_changes.h"
 #include "directory/outbound.h"
 #include "directory/placement.h"
+#include "directory/scram_count.h"
 #include "message/address.h"
 
 #include <set>
@@ -19,20 +21,13 @@ constexpr AccountNumber kFirstAccount = 1;
 std::unexpected<Error> missing(std::string text) { return fail(Fault::refused, std::move(text), "NONEXISTENT"); }
 std::unexpected<Error> exists(std::string text) { return fail(Fault::refused, std::move(text), "ALREADYEXISTS"); }
 
-bool lacks_scram(const Credential& credential) noexcept { return !credential.hash.empty() && credential.scram.iterations == 0; }
-
 Result<std::uint64_t> read_number(const Txn& txn, std::string_view key, std::uint64_t otherwise) {
   RELAIS_TRY(const auto value, txn.get(Table::meta, key));
   if (!value) return otherwise;
   return decode_number(*value);
 }
 
-/// Stores the credential and keeps the count of accounts without SCRAM keys.
 Result<void> put_credential(Txn& txn, AccountNumber number, const Credential& credential) {
-  RELAIS_TRY(const auto before, find_credential(txn, number));
-  RELAIS_TRY(const auto count, accounts_without_scram(txn));
-  const auto now = count + (lacks_scram(credential) ? 1 : 0) - (lacks_scram(before) && count > 0 ? 1 : 0);
-  if (now != count) RELAIS_TRY_VOID(txn.put(Table::meta, kMetaWithoutScram, encode_number(now)));
   if (credential.hash.empty()) return txn.erase(Table::credentials, encode_number(number));
   return txn.put(Table::credentials, encode_number(number), encode_credential(credential));
 }
@@ -125,9 +120,16 @@ Result<Account> create_account(Txn& txn, const NewAccount& made) {
   record.account.quota_octets = made.quota_octets;
   record.account.created = made.now;
   record.account.has_password = !made.credential.hash.empty();
-  RELAIS_TRY_VOID(txn.put(Table::accounts, made.name.key(), encode_account(record)));
-  RELAIS_TRY_VOID(txn.put(Table::numbers, encode_number(number), made.name.key()));
-  RELAIS_TRY_VOID(put_credential(txn, number, made.credential));
+  if (!made.origin.platform.empty()) {
+    RELAIS_TRY_VOID(need_platform(txn, made.origin.platform));
+    record.account.placement = Placement{.kind = Placement::Kind::legacy, .legacy = made.origin.platform};
+  }
+  RELAIS_TRY_VOID(counting_scram(txn, number, [&]() -> Result<void> {
+    RELAIS_TRY_VOID(txn.put(Table::accounts, made.name.key(), encode_account(record)));
+    RELAIS_TRY_VOID(txn.put(Table::numbers, encode_number(number), made.name.key()));
+    if (made.origin != Origin{}) RELAIS_TRY_VOID(txn.put(Table::origins, encode_number(number), encode_origin(made.origin)));
+    return put_credential(txn, number, made.credential);
+  }));
   return std::move(record.account);
 }
 
@@ -141,22 +143,30 @@ Result<void> set_credential(Txn& txn, const Name& name, const Credential& creden
   RELAIS_TRY(auto record, existing_account(txn, name));
   ++record.generation;
   record.account.has_password = !credential.hash.empty();
-  RELAIS_TRY_VOID(put_credential(txn, record.account.number, credential));
-  return txn.put(Table::accounts, name.key(), encode_account(record));
+  return counting_scram(txn, record.account.number, [&]() -> Result<void> {
+    RELAIS_TRY_VOID(put_credential(txn, record.account.number, credential));
+    return txn.put(Table::accounts, name.key(), encode_account(record));
+  });
 }
 
 Result<void> upgrade_credential(Txn& txn, AccountNumber number, std::uint64_t generation, const Credential& credential) {
   RELAIS_TRY(const auto record, find_account(txn, number));
   if (!record || record->generation != generation || !record->account.has_password) return {};
-  return put_credential(txn, number, credential);
+  RELAIS_TRY(const auto before, find_credential(txn, number));
+  auto better = credential;
+  better.knowledge = before.knowledge;
+  return counting_scram(txn, number, [&] { return put_credential(txn, number, better); });
 }
 
 Result<Account> remove_account(Txn& txn, const Name& name) {
   RELAIS_TRY(auto record, existing_account(txn, name));
   const auto number = record.account.number;
-  RELAIS_TRY_VOID(put_credential(txn, number, Credential{}));
-  RELAIS_TRY_VOID(txn.erase(Table::numbers, encode_number(number)));
-  RELAIS_TRY_VOID(txn.erase(Table::accounts, name.key()));
+  RELAIS_TRY_VOID(counting_scram(txn, number, [&]() -> Result<void> {
+    RELAIS_TRY_VOID(put_credential(txn, number, Credential{}));
+    RELAIS_TRY_VOID(txn.erase(Table::origins, encode_number(number)));
+    RELAIS_TRY_VOID(txn.erase(Table::numbers, encode_number(number)));
+    return txn.erase(Table::accounts, name.key());
+  }));
   return std::move(record.account);
 }
 
@@ -169,8 +179,6 @@ Result<std::vector<Account>> accounts(const Txn& txn, std::string_view prefix) {
   }));
   return all;
 }
-
-Result<std::uint64_t> accounts_without_scram(const Txn& txn) { return read_number(txn, kMetaWithoutScram, 0); }
 
 Result<std::vector<std::string>> check_targets(const std::vector<std::string>& targets) {
   if (targets.size() > kMaxAliasTargets) return fail(Fault::refused, "an alias can't have more than 1000 targets");

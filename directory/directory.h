@@ -2,6 +2,8 @@
 #pragma once
 
 #include "base/result.h"
+#include "directory/account.h"
+#include "directory/authenticator.h"
 #include "directory/dkim_key.h"
 #include "directory/route.h"
 #include "net/task.h"
@@ -15,29 +17,6 @@
 
 namespace relais::directory {
 
-/// Numbers of accounts; never reused. The same number names the account in storage.
-using AccountNumber = std::uint64_t;
-
-/// Where an account lives. Each change of it raises the epoch.
-struct Placement {
-  enum class Kind : std::uint8_t { shard = 0, legacy = 1, moving = 2 };
-  Kind kind = Kind::shard;
-  std::uint16_t shard = 0;  ///< for Kind::shard
-  std::string legacy;       ///< name of the legacy platform, for legacy and moving
-  std::uint64_t epoch = 1;
-};
-
-struct Account {
-  AccountNumber number = 0;
-  std::string address;  ///< normalised: lower-case local part, lower-case A-label domain
-  Placement placement;
-  bool enabled = true;
-  std::uint64_t quota_octets = 0;    ///< 0: none
-  std::uint64_t quota_messages = 0;  ///< 0: none
-  std::int64_t created = 0;          ///< seconds since epoch
-  bool has_password = false;
-};
-
 /// What a recipient address means.
 struct Recipient {
   enum class Kind : std::uint8_t {
@@ -50,20 +29,6 @@ struct Recipient {
   std::vector<Account> accounts;       ///< without duplicates; an alias may name several
   std::vector<std::string> remote;     ///< alias targets outside our domains
   std::string detail;                  ///< the "+tag" of the address, without '+'
-};
-
-/// A successful login.
-struct Login {
-  Account account;
-};
-
-/// SCRAM-SHA-256 keys of an account (RFC 7677; RFC 5802 §3).
-struct ScramKeys {
-  std::uint64_t generation = 0;  ///< of the credential: login_verified() refuses once the password has been changed
-  std::string salt;              ///< octets
-  std::uint32_t iterations = 0;
-  std::string stored_key;  ///< 32 octets
-  std::string server_key;  ///< 32 octets
 };
 
 struct Domain {
@@ -90,11 +55,9 @@ struct ImportedAccount {
 /// Errors: Fault::temporary where the directory cannot be read (never guess then: refuse with the protocol's temporary failure);
 ///   Fault::refused: no such account/domain (code "NONEXISTENT"), exists already ("ALREADYEXISTS"), wrong password or disabled account
 ///   ("AUTHENTICATIONFAILED"), a password or hash that can't be taken; Fault::syntax: an address that is none.
-class Directory {
+class Directory : public Authenticator {
  public:
-  virtual ~Directory() = default;
-
-  // ---- for sessions
+  // ---- for sessions; logins are in Authenticator
   /// Exact account (together with an alias of its own address that names that address: "deliver and forward"), else alias (followed to its end), else the account or alias before the "+tag", else the domain's catch-all, else unknown.
   /// Local parts are compared without regard to case. "postmaster", also without a domain (RFC 5321 §4.1.1.3), goes to the configured
   /// postmaster where nothing else takes it. Aliases that lead too far (10 deep, 1,000 targets) are Fault::temporary.
@@ -102,19 +65,12 @@ class Directory {
   /// By normalised or raw address; nullopt where there is none.
   virtual net::Task<std::optional<Account>> find(std::string address) = 0;
   virtual net::Task<std::optional<Account>> find_number(AccountNumber account) = 0;
-  /// A user name is the address; a bare local part gets the default domain where one is configured.
-  /// Takes the same time whether or not the account exists. Fault::refused "AUTHENTICATIONFAILED" alike for unknown, wrong and disabled.
-  virtual net::Task<Login> authenticate(std::string user, std::string password) = 0;
   /// What logins as this user count under: the same for all spellings of an account's name (case, quoting, with or without the default
   /// domain), whether or not it exists. Looks nothing up.
   virtual std::string login_name(std::string_view user) const = 0;
-  /// Keys for SCRAM; for unknown users made-up ones that are the same at each call (RFC 5802 §9 hides who exists).
-  virtual net::Task<ScramKeys> scram_keys(std::string user) = 0;
-  /// After a SCRAM proof has been verified against scram_keys.
-  /// @param generation  that of the keys
-  virtual net::Task<Login> login_verified(std::string user, std::uint64_t generation) = 0;
-  /// Whether every account with a password has SCRAM keys: an imported hash has none until its owner's first login with a plain password,
-  /// and many clients try nothing else once SCRAM was announced. Sessions announce it through sasl_mechanisms().
+  /// Whether every account that can log in has SCRAM keys: an imported hash has none until its owner's first login with a plain password, an
+  /// account on a legacy platform none until its password was learned, and many clients try nothing else once SCRAM was announced. Sessions
+  /// announce it through sasl_mechanisms().
   virtual bool scram_ready() const = 0;
   virtual net::Task<bool> is_local_domain(std::string domain) = 0;
   /// Addresses the account may send as: its own (with any "+tag") and those that resolve to it alone.
@@ -131,7 +87,6 @@ class Directory {
   virtual net::Task<void> set_password(std::string address, std::string password) = 0;
   virtual net::Task<void> set_enabled(std::string address, bool enabled) = 0;
   virtual net::Task<void> set_quota(std::string address, std::uint64_t octets, std::uint64_t messages) = 0;
-  virtual net::Task<void> set_placement(std::string address, Placement placement) = 0;  ///< raises the epoch by one
   /// Removes it from the directory; its mail is the caller's to remove.
   virtual net::Task<Account> remove_account(std::string address) = 0;
   /// "@domain" as the address makes a catch-all.

@@ -1,4 +1,4 @@
-// The thread that hashes again what other platforms had hashed weakly.
+// The thread that hashes what nobody waits for.
 #include "directory/hash_upgrader.h"
 
 #include "directory/digest.h"

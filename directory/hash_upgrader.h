@@ -1,4 +1,4 @@
-// Replaces weak hashes after their owners logged in, in the background.
+// Hashes passwords in the background after their owners logged in: to replace weak hashes, and to know what only a legacy platform knew.
 #pragma once
 
 #include "directory/directory.h"
@@ -13,11 +13,16 @@
 
 namespace relais::directory {
 
-/// A verified password whose stored hash is weak, or that has no SCRAM keys.
+/// A verified password to be hashed.
 struct HashUpgrade {
+  enum class Why : std::uint8_t {
+    weak,     ///< the stored hash is weak, or there are no SCRAM keys
+    learned,  ///< a legacy platform has accepted it: Moves::learn
+  };
   AccountNumber account = 0;
   std::uint64_t generation = 0;
   std::string password;
+  Why why = Why::weak;
 };
 
 /// One thread of low priority that works off a bounded queue. What does not fit is dropped: the account's next login brings it again.

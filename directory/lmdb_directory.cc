@@ -7,10 +7,13 @@
 #include "directory/digest.h"
 #include "directory/hash_upgrader.h"
 #include "directory/lookup.h"
+#include "directory/move_changes.h"
 #include "directory/outbound.h"
+#include "directory/scram_count.h"
 #include "directory/verifier.h"
 #include "message/address.h"
 
+#include <mutex>
 #include <type_traits>
 
 namespace relais::directory {
@@ -26,7 +29,10 @@ Error as_temporary(Error error) {
   return error;
 }
 
-class LmdbDirectory final : public Directory {
+/// How long a learned password is remembered: while it is, another login with it costs neither a hash nor a queue.
+constexpr auto kRememberLearned = std::chrono::hours(24);
+
+class LmdbDirectory final : public MovingDirectory {
  public:
   LmdbDirectory(net::WorkerPool& workers, std::unique_ptr<LmdbEnv> env, LmdbDirectoryOptions options, ResolveRules rules,
                 std::string secret)
@@ -36,7 +42,8 @@ class LmdbDirectory final : public Directory {
         rules_(std::move(rules)),
         secret_(std::move(secret)),
         cache_(options_.max_remembered, options_.remember_logins, *options_.clock),
-        upgrader_([this](const HashUpgrade& upgrade) { upgrade_hash(upgrade); }),
+        learned_(options_.max_remembered, kRememberLearned, *options_.clock),
+        upgrader_([this](const HashUpgrade& job) { job.why == HashUpgrade::Why::learned ? learn_hash(job) : upgrade_hash(job); }),
         verifier_(
             workers, cache_, options_.cost,
             [this](AccountNumber number) { return env_->read([&](const Txn& txn) { return find_credential(txn, number); }); },
@@ -204,16 +211,6 @@ class LmdbDirectory final : public Directory {
     });
   }
 
-  net::Task<void> set_placement(std::string address, Placement placement) override {
-    if (placement.kind == Placement::Kind::shard && placement.shard >= options_.shards)
-      co_return fail(Fault::refused, "no such shard", "NONEXISTENT");
-    co_return co_await change_account(std::move(address), [placement = std::move(placement)](AccountRecord& record) {
-      const auto epoch = record.account.placement.epoch + 1;
-      record.account.placement = placement;
-      record.account.placement.epoch = epoch;
-    });
-  }
-
   net::Task<Account> remove_account(std::string address) override {
     RELAIS_CO_TRY(auto name, parse_name(address));
     co_return co_await change([name = std::move(name)](Txn& txn) { return directory::remove_account(txn, name); });
@@ -303,6 +300,94 @@ class LmdbDirectory final : public Directory {
     co_return co_await change([](Txn& txn) { return directory::renew_srs_secret(txn); });
   }
 
+  // ---- moves
+  net::Task<void> set_platform(LegacyPlatform platform) override {
+    const Wiper wiper(platform.master.password);
+    RELAIS_CO_TRY_VOID(check_platform(platform));
+    platform.created = options_.clock->seconds();
+    auto name = platform.name;
+    RELAIS_CO_TRY_VOID(co_await change([platform](Txn& txn) { return directory::set_platform(txn, platform); }));
+    co_return platform_changed(name);
+  }
+
+  net::Task<void> remove_platform(std::string name) override {
+    RELAIS_CO_TRY_VOID(co_await change([name](Txn& txn) { return directory::remove_platform(txn, name); }));
+    co_return platform_changed(name);
+  }
+
+  net::Task<std::vector<LegacyPlatform>> platforms() override {
+    co_return read([](const Txn& txn) { return directory::platforms(txn); });
+  }
+
+  net::Task<std::optional<LegacyPlatform>> platform(std::string name) override {
+    co_return read([&](const Txn& txn) { return find_platform(txn, name); });
+  }
+
+  void listen(Listener listener) override {
+    const std::lock_guard lock(listeners_mutex_);
+    auto all = std::make_shared<std::vector<Listener>>(*listeners_);
+    all->push_back(std::move(listener));
+    listeners_ = std::move(all);
+  }
+
+  net::Task<std::optional<Located>> locate(std::string user) override {
+    const auto name = parse_user(user, options_.default_domain);
+    if (!name) co_return std::optional<Located>{};
+    co_return read([&](const Txn& txn) -> Result<std::optional<Located>> {
+      RELAIS_TRY(auto record, find_account(txn, *name));
+      if (!record || !record->account.enabled) return std::optional<Located>{};
+      return directory::locate(txn, *std::move(record));
+    });
+  }
+
+  net::Task<std::optional<Located>> located(AccountNumber number) override {
+    co_return read([&](const Txn& txn) -> Result<std::optional<Located>> {
+      RELAIS_TRY(auto record, find_account(txn, number));
+      if (!record) return std::optional<Located>{};
+      return directory::locate(txn, *std::move(record));
+    });
+  }
+
+  net::Task<Account> add_legacy_account(LegacyAccount account) override {
+    if (account.origin.platform.empty()) co_return fail(Fault::refused, "the account's platform is missing", "NONEXISTENT");
+    RELAIS_CO_TRY(auto name, parse_name(account.address));
+    Credential credential;
+    if (!account.password_hash.empty()) {
+      RELAIS_CO_TRY(credential, import_credential(account.password_hash));
+    }
+    auto job = [this, name = std::move(name), credential = std::move(credential), account = std::move(account)] {
+      return create(name, credential, account.quota_octets, account.origin);
+    };
+    co_return co_await workers_.run(std::move(job));
+  }
+
+  net::Task<void> set_origin(AccountNumber account, Origin origin) override {
+    co_return co_await change([account, origin = std::move(origin)](Txn& txn) { return directory::set_origin(txn, account, origin); });
+  }
+
+  net::Task<Placement> change_placement(AccountNumber account, std::uint64_t expected_epoch, Placement next) override {
+    auto job = [this, account, expected_epoch, next = std::move(next)]() -> Result<Placement> {
+      RELAIS_TRY(auto now, env_->write([&](Txn& txn) { return directory::change_placement(txn, account, expected_epoch, next, options_.shards); }));
+      for (const auto& listener : *listeners()) {
+        if (listener.placement_changed) listener.placement_changed(account, now);
+      }
+      return now;
+    };
+    co_return co_await workers_.run(std::move(job));
+  }
+
+  void learn(AccountNumber account, std::uint64_t generation, std::string password) override {
+    const Wiper wiper(password);
+    if (!check_password(password) || learned_.contains(learned_.digest(account, generation, password))) return;
+    const auto wanted = read([&](const Txn& txn) { return wants_learning(txn, account, generation); });
+    if (wanted && *wanted) upgrader_.add(HashUpgrade{account, generation, password, HashUpgrade::Why::learned});
+  }
+
+  net::Task<KnowledgeCounts> knowledge(std::string platform) override {
+    auto job = [this, platform = std::move(platform)] { return read([&](const Txn& txn) { return count_knowledge(txn, platform); }); };
+    co_return co_await workers_.run(std::move(job));
+  }
+
   void settle() { upgrader_.wait_idle(); }
 
  private:
@@ -345,8 +430,8 @@ class LmdbDirectory final : public Directory {
     co_return co_await change(std::move(body));
   }
 
-  Result<Account> create(const Name& name, const Credential& credential, std::uint64_t quota_octets) {
-    const NewAccount made{name, credential, quota_octets, options_.shards, options_.clock->seconds()};
+  Result<Account> create(const Name& name, const Credential& credential, std::uint64_t quota_octets, const Origin& origin = {}) {
+    const NewAccount made{name, credential, quota_octets, options_.shards, options_.clock->seconds(), origin};
     return env_->write([&](Txn& txn) { return create_account(txn, made); });
   }
 
@@ -393,19 +478,55 @@ class LmdbDirectory final : public Directory {
                  {{"account", upgrade.account}, {"error", done.error().text}, {"detail", done.error().detail}});
   }
 
+  /// On the upgrader's thread.
+  void learn_hash(const HashUpgrade& job) {
+    const auto done = try_to_learn(job);
+    if (!done)
+      log::event(log::Level::warning, "password-not-learned",
+                 {{"account", job.account}, {"error", done.error().text}, {"detail", done.error().detail}});
+  }
+
+  Result<void> try_to_learn(const HashUpgrade& job) {
+    RELAIS_TRY(const auto known, env_->read([&](const Txn& txn) { return find_credential(txn, job.account); }));
+    auto generation = job.generation;
+    if (!verify_password(known, job.password) || wants_upgrade(known, options_.cost)) {
+      RELAIS_TRY(const auto credential, new_credential(job.password, options_.cost, Knowledge::learned));
+      RELAIS_TRY(const auto now, env_->write([&](Txn& txn) { return learn_credential(txn, job.account, job.generation, credential); }));
+      if (!now) return {};
+      generation = *now;
+    }
+    learned_.remember(learned_.digest(job.account, generation, job.password));
+    return {};
+  }
+
+  std::shared_ptr<const std::vector<Listener>> listeners() const {
+    const std::lock_guard lock(listeners_mutex_);
+    return listeners_;
+  }
+
+  Result<void> platform_changed(const std::string& name) const {
+    for (const auto& listener : *listeners()) {
+      if (listener.platform_changed) listener.platform_changed(name);
+    }
+    return {};
+  }
+
   net::WorkerPool& workers_;
   const std::unique_ptr<LmdbEnv> env_;
   const LmdbDirectoryOptions options_;
   const ResolveRules rules_;
   const std::string secret_;  ///< of this directory; seeds made-up SCRAM keys
   VerifiedCache cache_;
+  VerifiedCache learned_;  ///< what learn() need not look at again
+  mutable std::mutex listeners_mutex_;
+  std::shared_ptr<const std::vector<Listener>> listeners_ = std::make_shared<const std::vector<Listener>>();  // guarded by listeners_mutex_
   HashUpgrader upgrader_;
   Verifier verifier_;
 };
 
 }  // namespace
 
-Result<std::unique_ptr<Directory>> open_lmdb_directory(net::WorkerPool& workers, LmdbDirectoryOptions options) {
+Result<std::unique_ptr<MovingDirectory>> open_lmdb_directory(net::WorkerPool& workers, LmdbDirectoryOptions options) {
   ResolveRules rules;
   rules.tag_separator = options.tag_separator;
   if (!options.default_domain.empty()) {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/clock.h"
-#include "directory/directory.h"
+#include "directory/moves.h"
 #include "directory/password.h"
 #include "net/worker_pool.h"
 
@@ -38,9 +38,9 @@ struct LmdbDirectoryOptions {
 ///   Later: Fault::temporary "STORAGE_FULL" where a write found no room; after a failed fsync every write is Fault::temporary "READ_ONLY"
 ///   until the directory is reopened, look-ups go on.
 /// Lifetime: destroy it after the last session; the destructor waits for a hash upgrade that runs.
-Result<std::unique_ptr<Directory>> open_lmdb_directory(net::WorkerPool& workers, LmdbDirectoryOptions options);
+Result<std::unique_ptr<MovingDirectory>> open_lmdb_directory(net::WorkerPool& workers, LmdbDirectoryOptions options);
 
-/// Returns when every hash upgrade queued so far is done (tests, and whoever wants to be sure). For a Directory of this backend.
+/// Returns when every password queued for hashing so far, by upgrades and learn(), is done (tests, and whoever wants to be sure). For a Directory of this backend.
 void wait_for_upgrades(Directory& directory);
 
 }  // namespace relais::directory

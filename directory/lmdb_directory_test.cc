@@ -234,16 +234,6 @@ TEST_F(DirectoryTest, ListsAreOfOneDomainOrAll) {
   EXPECT_EQ(d.run(d->aliases(""))->front().address, "x@example.organic");
 }
 
-TEST_F(DirectoryTest, PlacementChangesRaiseTheEpoch) {
-  add("ann@example.org");
-  ASSERT_TRUE(d.run(d->set_placement("ann@example.org", Placement{Placement::Kind::legacy, 0, "old", 77})));
-  auto ann = d.run(d->find("ann@example.org")).value();
-  EXPECT_EQ(ann->placement.kind, Placement::Kind::legacy);
-  EXPECT_EQ(ann->placement.legacy, "old");
-  EXPECT_EQ(ann->placement.epoch, 2U);
-  EXPECT_EQ(d.run(d->set_placement("ann@example.org", Placement{Placement::Kind::shard, 4, "", 1})).error().fault, Fault::refused);
-}
-
 TEST_F(DirectoryTest, MaySendAsItselfItsTagsAndItsOwnAliases) {
   const auto ann = add("ann@example.org").number;
   const auto bob = add("bob@example.org").number;

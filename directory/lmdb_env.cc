@@ -11,7 +11,7 @@ namespace relais::directory {
 namespace {
 
 constexpr std::array<const char*, kTables> kTableNames{"meta",        "domains", "accounts", "numbers",
-                                                         "credentials", "aliases", "routes",   "dkim_keys"};
+                                                         "credentials", "aliases", "routes",   "dkim_keys", "legacy", "origins"};
 constexpr unsigned kMaxReaders = 1'024;
 constexpr mode_t kFileMode = 0600;  // it holds password hashes
 

@@ -18,8 +18,8 @@
 namespace relais::directory {
 
 /// The sub-databases; docs/directory.md describes their keys and records.
-enum class Table : std::uint8_t { meta, domains, accounts, numbers, credentials, aliases, routes, dkim_keys };
-inline constexpr std::size_t kTables = 8;
+enum class Table : std::uint8_t { meta, domains, accounts, numbers, credentials, aliases, routes, dkim_keys, legacy, origins };
+inline constexpr std::size_t kTables = 10;
 
 /// A transaction of the environment: a read snapshot or the one writer.
 class Txn {

@@ -141,6 +141,12 @@ Result<Credential> find_credential(const Txn& txn, AccountNumber number) {
   return decode_credential(*value);
 }
 
+Result<Origin> find_origin(const Txn& txn, AccountNumber number) {
+  RELAIS_TRY(const auto value, txn.get(Table::origins, encode_number(number)));
+  if (!value) return Origin{};
+  return decode_origin(*value);
+}
+
 Result<bool> has_domain(const Txn& txn, std::string_view domain) {
   RELAIS_TRY(const auto value, txn.get(Table::domains, domain));
   return value.has_value();

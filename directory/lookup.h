@@ -22,6 +22,8 @@ Result<std::optional<AccountRecord>> find_account(const Txn& txn, const Name& na
 Result<std::optional<AccountRecord>> find_account(const Txn& txn, AccountNumber number);
 /// An account without a credential record has an empty one.
 Result<Credential> find_credential(const Txn& txn, AccountNumber number);
+/// An account without an origin record has an empty one.
+Result<Origin> find_origin(const Txn& txn, AccountNumber number);
 Result<bool> has_domain(const Txn& txn, std::string_view domain);
 
 /// As Directory::may_send_as: the account's own address, with any tag, whatever aliases do with its mail; and names that lead to it alone.

@@ -71,7 +71,7 @@ ScramKeys derive_scram_keys(std::string_view password, std::string salt, std::ui
   return keys;
 }
 
-Result<Credential> new_credential(std::string_view password, const PasswordCost& cost) {
+Result<Credential> new_credential(std::string_view password, const PasswordCost& cost, Knowledge knowledge) {
   RELAIS_TRY_VOID(check_password(password));
   auto prepared = prepare_password(password);
   const Wiper wiper(prepared);
@@ -79,12 +79,14 @@ Result<Credential> new_credential(std::string_view password, const PasswordCost&
   Credential made;
   made.hash.append(kArgon2id).append(encoded);
   made.scram = derive_scram_keys(prepared, random_octets(kScramSalt), cost.scram_iterations);
+  made.knowledge = knowledge;
   return made;
 }
 
 Result<Credential> import_credential(std::string_view hash) {
   RELAIS_TRY(const auto parsed, parse_scheme(hash));
   Credential made;
+  made.knowledge = Knowledge::imported;
   // Digests come out of parse_scheme() in base64, whatever the scheme's usual form is.
   const bool encoded = parsed.scheme == Scheme::digest || parsed.scheme == Scheme::salted_digest;
   made.hash.append("{").append(parsed.name).append(encoded ? ".B64}" : "}").append(parsed.data);

@@ -23,6 +23,7 @@ struct PasswordCost {
 struct Credential {
   std::string hash;      ///< "{SCHEME}data"; empty: no password
   ScramKeys scram;       ///< iterations 0: none
+  Knowledge knowledge = Knowledge::nothing;  ///< nothing: where there is no hash
 };
 
 /// The password as it is compared: SASLprep (RFC 4013) where that is defined for it, else its octets unchanged.
@@ -32,7 +33,7 @@ std::string prepare_password(std::string_view password);
 Result<void> check_password(std::string_view password);
 
 /// argon2id hash and SCRAM-SHA-256 keys with random salts. Slow: run it on a worker.
-Result<Credential> new_credential(std::string_view password, const PasswordCost& cost);
+Result<Credential> new_credential(std::string_view password, const PasswordCost& cost, Knowledge knowledge = Knowledge::set);
 /// SCRAM-SHA-256 keys of a password (RFC 5802 §3). Slow.
 ScramKeys derive_scram_keys(std::string_view password, std::string salt, std::uint32_t iterations);
 
@@ -40,7 +41,7 @@ ScramKeys derive_scram_keys(std::string_view password, std::string salt, std::ui
 /// PLAIN CLEARTEXT CLEAR, CRYPT DES-CRYPT MD5-CRYPT SHA256-CRYPT SHA512-CRYPT BLF-CRYPT (any that crypt(3) knows, yescrypt too),
 /// ARGON2I ARGON2ID, MD5 SMD5 LDAP-MD5 PLAIN-MD5, SHA SHA1 SSHA SHA256 SSHA256 SHA512 SSHA512, PBKDF2, SCRAM-SHA-1, SCRAM-SHA-256 (whose keys are
 /// taken over). Without a scheme: what begins with "$" and crypt(3) or argon2 knows.
-/// @return Fault::refused that names the scheme where it is unknown or its data malformed.
+/// @return known as `imported`; Fault::refused that names the scheme where it is unknown or its data malformed.
 Result<Credential> import_credential(std::string_view hash);
 
 /// Whether the password fits. Slow for the schemes that mean to be; compares in constant time. A broken hash fits nothing.

@@ -7,9 +7,12 @@
 namespace relais::directory {
 namespace {
 
-constexpr std::uint8_t kVersion = 1;  // of every record so far
+constexpr std::uint8_t kVersion = 1;         // of every record but for:
+constexpr std::uint8_t kKnownCredential = 2;  // credentials that say how they came to be known; version 1 is what an administrator has set
 constexpr std::uint8_t kEnabled = 1;
 constexpr std::uint8_t kHasPassword = 2;
+constexpr std::uint8_t kByLmtp = 1;  // of platforms
+constexpr std::uint8_t kLearnPasswords = 2;
 constexpr std::size_t kScramKeySize = 32;  // octets of SHA-256
 
 std::unexpected<Error> damaged(std::string_view what) {
@@ -93,7 +96,9 @@ Result<DomainRecord> decode_domain(std::string_view value) {
 
 std::string encode_credential(const Credential& credential) {
   std::string out;
-  put_u8(out, kVersion);
+  const bool set = credential.knowledge == Knowledge::set;
+  put_u8(out, set ? kVersion : kKnownCredential);
+  if (!set) put_u8(out, static_cast<std::uint8_t>(credential.knowledge));
   put_string(out, credential.hash);
   put_varint(out, credential.scram.iterations);
   if (credential.scram.iterations == 0) return out;
@@ -105,7 +110,9 @@ std::string encode_credential(const Credential& credential) {
 Result<Credential> decode_credential(std::string_view value) {
   Decoder in(value);
   const auto version = in.u8();
+  const auto knowledge = version == kKnownCredential ? in.u8() : static_cast<std::uint8_t>(Knowledge::set);
   Credential credential;
+  credential.knowledge = static_cast<Knowledge>(knowledge);
   credential.hash = in.string();
   const auto iterations = in.varint();
   credential.scram.iterations = static_cast<std::uint32_t>(iterations);
@@ -114,7 +121,8 @@ Result<Credential> decode_credential(std::string_view value) {
     credential.scram.stored_key = in.octets(kScramKeySize);
     credential.scram.server_key = in.octets(kScramKeySize);
   }
-  if (!in.done() || version != kVersion || iterations > UINT32_MAX) return damaged("credential");
+  const bool known = (version == kVersion || version == kKnownCredential) && knowledge < kKnowledges;
+  if (!in.done() || !known || iterations > UINT32_MAX) return damaged("credential");
   return credential;
 }
 
@@ -192,6 +200,83 @@ Result<DkimKey> decode_dkim_key(std::string_view key, std::string_view value) {
   found.domain = key.substr(0, nul);
   found.selector = key.substr(nul + 1);
   return found;
+}
+
+std::string encode_platform(const LegacyPlatform& platform) {
+  std::string out;
+  put_u8(out, kVersion);
+  put_u64(out, static_cast<std::uint64_t>(platform.created));
+  for (const auto* service : {&platform.imap, &platform.pop3, &platform.submission, &platform.delivery}) {
+    put_string(out, service->host);
+    if (!service->configured()) continue;
+    put_u16(out, service->port);
+    put_u8(out, static_cast<std::uint8_t>(service->tls));
+    put_u8(out, service->verify ? 1 : 0);
+  }
+  put_u8(out, static_cast<std::uint8_t>((platform.delivery_lmtp ? kByLmtp : 0) | (platform.learn_passwords ? kLearnPasswords : 0)));
+  put_u8(out, static_cast<std::uint8_t>(platform.forward));
+  put_string(out, platform.ca_file);
+  put_string(out, platform.user_format);
+  put_u8(out, static_cast<std::uint8_t>(platform.master.way));
+  put_string(out, platform.master.user);
+  put_string(out, platform.master.password);
+  put_string(out, platform.master.format);
+  return out;
+}
+
+Result<LegacyPlatform> decode_platform(std::string_view key, std::string_view value) {
+  Decoder in(value);
+  const auto version = in.u8();
+  LegacyPlatform platform;
+  platform.name = key;
+  platform.created = static_cast<std::int64_t>(in.u64());
+  bool known = version == kVersion;
+  for (auto* service : {&platform.imap, &platform.pop3, &platform.submission, &platform.delivery}) {
+    service->host = in.string();
+    if (!service->configured()) continue;
+    service->port = in.u16();
+    const auto tls = in.u8();
+    known = known && tls <= static_cast<std::uint8_t>(LegacyService::Tls::implicit);
+    service->tls = static_cast<LegacyService::Tls>(tls);
+    service->verify = in.u8() != 0;
+  }
+  const auto flags = in.u8();
+  platform.delivery_lmtp = (flags & kByLmtp) != 0;
+  platform.learn_passwords = (flags & kLearnPasswords) != 0;
+  const auto forward = in.u8();
+  platform.forward = static_cast<ForwardAddress>(forward);
+  platform.ca_file = in.string();
+  platform.user_format = in.string();
+  const auto way = in.u8();
+  platform.master.way = static_cast<LegacyMaster::Way>(way);
+  platform.master.user = in.string();
+  platform.master.password = in.string();
+  platform.master.format = in.string();
+  known = known && forward <= static_cast<std::uint8_t>(ForwardAddress::proxy) && way <= static_cast<std::uint8_t>(LegacyMaster::Way::cyrus);
+  if (!in.done() || !known) return damaged("legacy platform");
+  return platform;
+}
+
+std::string encode_origin(const Origin& origin) {
+  std::string out;
+  put_u8(out, kVersion);
+  put_string(out, origin.platform);
+  put_string(out, origin.user);
+  put_u8(out, static_cast<std::uint8_t>(origin.names.separator));
+  put_string(out, origin.names.prefix);
+  return out;
+}
+
+Result<Origin> decode_origin(std::string_view value) {
+  Decoder in(value);
+  const auto version = in.u8();
+  Origin origin;
+  origin.platform = in.string();
+  origin.user = in.string();
+  origin.names.separator = static_cast<char>(in.u8());
+  origin.names.prefix = in.string();
+  if (!in.done() || version != kVersion) return damaged("origin");
+  return origin;
 }
 
 std::string encode_number(std::uint64_t number) {

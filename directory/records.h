@@ -2,6 +2,7 @@
 #pragma once
 
 #include "directory/directory.h"
+#include "directory/legacy.h"
 #include "directory/password.h"
 
 #include <cstdint>
@@ -15,7 +16,7 @@ namespace relais::directory {
 inline constexpr std::string_view kMetaFormat = "format";              ///< u8, kFormat
 inline constexpr std::string_view kMetaNextAccount = "next_account";   ///< u64
 inline constexpr std::string_view kMetaSecret = "secret";              ///< 32 octets, random
-inline constexpr std::string_view kMetaWithoutScram = "without_scram"; ///< u64: accounts with a password and no SCRAM keys
+inline constexpr std::string_view kMetaWithoutScram = "without_scram"; ///< u64: accounts that can log in and have no SCRAM keys
 
 inline constexpr std::string_view kMetaSrsSecrets = "srs_secrets";     ///< record: the one that signs first
 
@@ -45,6 +46,10 @@ std::string encode_route(const Route& route);
 Result<Route> decode_route(std::string_view key, std::string_view value);
 std::string encode_dkim_key(const DkimKey& key);
 Result<DkimKey> decode_dkim_key(std::string_view key, std::string_view value);
+std::string encode_platform(const LegacyPlatform& platform);
+Result<LegacyPlatform> decode_platform(std::string_view key, std::string_view value);
+std::string encode_origin(const Origin& origin);
+Result<Origin> decode_origin(std::string_view value);
 std::string encode_secrets(const std::vector<std::string>& secrets);
 Result<std::vector<std::string>> decode_secrets(std::string_view value);
 std::string encode_number(std::uint64_t number);

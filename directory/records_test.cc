@@ -52,6 +52,7 @@ TEST(Records, DomainGolden) {
 
 TEST(Records, CredentialGolden) {
   Credential credential;
+  credential.knowledge = Knowledge::set;
   credential.hash = "{PLAIN}x";
   EXPECT_EQ(to_hex(encode_credential(credential)), "01087b504c41494e7d7800");
   credential.scram.iterations = 4'096;
@@ -67,6 +68,47 @@ TEST(Records, CredentialGolden) {
   EXPECT_EQ(back->scram.salt, "salt");
   EXPECT_EQ(back->scram.stored_key, credential.scram.stored_key);
   EXPECT_EQ(back->scram.server_key, credential.scram.server_key);
+  EXPECT_EQ(back->knowledge, Knowledge::set);
+}
+
+TEST(Records, CredentialsThatNobodySetHereSayHowTheyCameToBeKnown) {
+  Credential credential;
+  credential.hash = "{PLAIN}x";
+  credential.knowledge = Knowledge::learned;
+  const auto octets = encode_credential(credential);
+  EXPECT_EQ(to_hex(octets), "0202087b504c41494e7d7800");
+  EXPECT_EQ(decode_credential(octets)->knowledge, Knowledge::learned);
+  EXPECT_EQ(decode_credential(octets)->hash, "{PLAIN}x");
+  EXPECT_EQ(decode_credential(from_hex("0204087b504c41494e7d7800").value()).error().fault, Fault::corrupt);
+}
+
+LegacyPlatform sample_platform() {
+  LegacyPlatform platform;
+  platform.name = "old";
+  platform.imap = {.host = "imap.old", .port = 993, .tls = LegacyService::Tls::implicit};
+  platform.delivery = {.host = "::1", .port = 24, .tls = LegacyService::Tls::none, .verify = false};
+  platform.delivery_lmtp = true;
+  platform.ca_file = "/ca";
+  platform.user_format = "%n";
+  platform.master = {LegacyMaster::Way::format, "m", "pw", "%u*%m"};
+  platform.forward = ForwardAddress::id;
+  platform.learn_passwords = true;
+  platform.created = 1'767'225'600;
+  return platform;
+}
+
+TEST(Records, PlatformGolden) {
+  const auto octets = encode_platform(sample_platform());
+  EXPECT_EQ(to_hex(octets), "01000000006955b900" "08696d61702e6f6c64" "03e1" "02" "01" "00" "00" "033a3a31" "0018" "00" "00" "03" "01"
+                            "032f6361" "02256e" "01" "016d" "027077" "0525752a256d");
+  EXPECT_EQ(decode_platform("old", octets).value(), sample_platform());
+}
+
+TEST(Records, OriginGolden) {
+  const Origin origin{.platform = "old", .user = "a17", .names = {'.', "INBOX."}};
+  const auto octets = encode_origin(origin);
+  EXPECT_EQ(to_hex(octets), "01036f6c6403613137" "2e" "06494e424f582e");
+  EXPECT_EQ(decode_origin(octets).value(), origin);
 }
 
 TEST(Records, AliasGolden) {
@@ -93,13 +135,15 @@ TEST(Records, DamagedOnesAreCorrupt) {
     }
     EXPECT_FALSE(decode(octets + "x"));
     auto newer = octets;
-    newer[0] = 2;
+    newer[0] = 3;
     EXPECT_FALSE(decode(newer));
   };
   check(encode_account(sample_account()), [](const std::string& s) { return decode_account(kKey, s); });
   check(encode_domain(DomainRecord{1}), [](const std::string& s) { return decode_domain(s); });
   check(encode_targets({"a@b", "c@d"}), [](const std::string& s) { return decode_targets(s); });
-  check(encode_credential(Credential{"{PLAIN}x", derive_scram_keys("x", "salt", 1)}), [](const std::string& s) { return decode_credential(s); });
+  check(encode_credential(Credential{"{PLAIN}x", derive_scram_keys("x", "salt", 1), Knowledge::set}), [](const std::string& s) { return decode_credential(s); });
+  check(encode_platform(sample_platform()), [](const std::string& s) { return decode_platform("old", s); });
+  check(encode_origin({.platform = "old"}), [](const std::string& s) { return decode_origin(s); });
 }
 
 }  // namespace

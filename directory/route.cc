@@ -2,8 +2,8 @@
 #include "directory/route.h"
 
 #include "base/ascii.h"
+#include "directory/host_port.h"
 #include "message/address.h"
-#include "net/address.h"
 
 #include <array>
 #include <utility>
@@ -16,36 +16,6 @@ constexpr std::uint16_t kSmtpPort = 25;                                         
 constexpr std::uint16_t kLmtpPort = 24;  // RFC 2033 §5: not 25; 24 is what hosts listen on by custom
 
 std::unexpected<Error> malformed(std::string text) { return fail(Fault::syntax, std::move(text)); }
-
-bool is_ipv4(std::string_view host) { return !host.contains(':') && net::parse_address(host, 0).has_value(); }
-
-/// "example.org:25", "[2001:db8::1]", …: takes host and port into the route.
-Result<void> parse_host(std::string_view text, Route& route) {
-  std::string_view port;
-  if (text.starts_with('[')) {
-    const auto end = text.find(']');
-    if (end == std::string_view::npos) return malformed("an IPv6 address ends with \"]\"");
-    route.host = to_lower(text.substr(1, end - 1));
-    if (!route.host.contains(':') || !net::parse_address(route.host, 0)) return malformed("not an IPv6 address: " + route.host);
-    port = text.substr(end + 1);
-  } else {
-    const auto colon = text.find(':');
-    const auto host = text.substr(0, colon);
-    if (is_ipv4(host)) {
-      route.host = host;
-    } else {
-      auto name = message::to_ascii_domain(host);
-      if (!name) return malformed("not a host: " + std::string(host));
-      route.host = *std::move(name);
-    }
-    port = colon == std::string_view::npos ? std::string_view{} : text.substr(colon);
-  }
-  if (port.empty()) return {};
-  const auto number = port.starts_with(':') ? parse_u64(port.substr(1)) : std::nullopt;
-  if (!number || *number == 0 || *number > 65'535) return malformed("not a port: " + std::string(port));
-  route.port = static_cast<std::uint16_t>(*number);
-  return {};
-}
 
 Result<std::string> parse_pattern(std::string_view domain) {
   if (domain == "*") return std::string(domain);
@@ -73,7 +43,10 @@ Result<void> parse_target(std::string_view target, Route& route) {
   } else {
     return malformed("a target is mx, mx:DOMAIN, smtp://HOST:PORT or lmtp://HOST:PORT, not " + std::string(target));
   }
-  return parse_host(target.substr(7), route);
+  RELAIS_TRY(auto where, parse_host_port(target.substr(7)));
+  route.host = std::move(where.host);
+  if (where.port != 0) route.port = where.port;
+  return {};
 }
 
 }  // namespace
@@ -103,12 +76,7 @@ Result<Route> parse_route(std::string_view domain, std::string_view target, std:
 
 std::string route_target(const Route& route) {
   if (route.kind == Route::Kind::mx) return route.host.empty() ? "mx" : "mx:" + route.host;
-  std::string out = route.kind == Route::Kind::smtp ? "smtp://" : "lmtp://";
-  const bool bracket = route.host.contains(':');
-  if (bracket) out += '[';
-  out += route.host;
-  if (bracket) out += ']';
-  return out + ':' + std::to_string(route.port);
+  return (route.kind == Route::Kind::smtp ? "smtp://" : "lmtp://") + host_port_text(route.host, route.port);
 }
 
 }  // namespace relais::directory

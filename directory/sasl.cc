@@ -27,20 +27,20 @@ Result<SaslStep> challenge(std::string text) {
 
 class Mechanism : public SaslServer {
  public:
-  explicit Mechanism(Directory& directory) : directory_(directory) {}
+  explicit Mechanism(Authenticator& authenticator) : authenticator_(authenticator) {}
   std::string_view user() const noexcept override { return user_; }
 
  protected:
   net::Task<SaslStep> log_in(std::string password) {
     const Wiper wiper(password);
-    RELAIS_CO_TRY(auto login, co_await directory_.authenticate(user_, password));
+    RELAIS_CO_TRY(auto login, co_await authenticator_.authenticate(user_, password));
     SaslStep step;
     step.done = true;
     step.login = std::move(login);
     co_return step;
   }
 
-  Directory& directory_;
+  Authenticator& authenticator_;
   std::string user_;
 };
 
@@ -101,7 +101,7 @@ class ScramSha256 final : public Mechanism {
     RELAIS_CO_TRY(first_, parse_client_first(message));
     user_ = first_.user;
     if (!acts_for_itself(first_.authzid, first_.user)) co_return authentication_failed();
-    RELAIS_CO_TRY(keys_, co_await directory_.scram_keys(user_));
+    RELAIS_CO_TRY(keys_, co_await authenticator_.scram_keys(user_));
     nonce_ = first_.nonce + to_base64(random_octets(kNonce));
     server_first_ = scram_server_first(nonce_, keys_.salt, keys_.iterations);
     state_ = State::final;
@@ -114,7 +114,7 @@ class ScramSha256 final : public Mechanism {
     if (last.binding != first_.gs2_header || last.nonce != nonce_) co_return authentication_failed();
     const auto auth_message = first_.bare + "," + server_first_ + "," + last.without_proof;
     if (!scram_proof_fits(keys_, auth_message, last.proof)) co_return authentication_failed();
-    RELAIS_CO_TRY(auto login, co_await directory_.login_verified(user_, keys_.generation));
+    RELAIS_CO_TRY(auto login, co_await authenticator_.login_verified(user_, keys_.generation));
     SaslStep step;
     step.done = true;
     step.challenge = scram_server_final(keys_, auth_message);
@@ -132,12 +132,12 @@ class ScramSha256 final : public Mechanism {
 struct MechanismRow {
   std::string_view name;
   bool plaintext;  ///< the password itself crosses the wire
-  std::unique_ptr<SaslServer> (*make)(Directory&);
+  std::unique_ptr<SaslServer> (*make)(Authenticator&);
 };
 
 template <class M>
-std::unique_ptr<SaslServer> make(Directory& directory) {
-  return std::make_unique<M>(directory);
+std::unique_ptr<SaslServer> make(Authenticator& authenticator) {
+  return std::make_unique<M>(authenticator);
 }
 
 // Strongest first.
@@ -157,9 +157,10 @@ std::vector<std::string_view> sasl_mechanisms(const Directory& directory, bool e
   return names;
 }
 
-std::unique_ptr<SaslServer> make_sasl_server(Directory& directory, std::string_view mechanism, bool encrypted, bool allow_plaintext) {
+std::unique_ptr<SaslServer> make_sasl_server(Authenticator& authenticator, std::string_view mechanism, bool encrypted,
+                                             bool allow_plaintext) {
   for (const auto& row : kMechanisms) {
-    if (iequals(row.name, mechanism) && (!row.plaintext || encrypted || allow_plaintext)) return row.make(directory);
+    if (iequals(row.name, mechanism) && (!row.plaintext || encrypted || allow_plaintext)) return row.make(authenticator);
   }
   return nullptr;
 }

@@ -37,7 +37,7 @@ inline constexpr std::size_t kMaxSaslResponse = 12'288;  ///< octets of a base64
 /// @param encrypted  PLAIN and LOGIN are offered over TLS only, unless `allow_plaintext`
 std::vector<std::string_view> sasl_mechanisms(const Directory& directory, bool encrypted, bool allow_plaintext);
 /// Null for a mechanism that is unknown or not allowed here (SCRAM always is, announced or not). Names are case-insensitive.
-/// The directory must outlive it.
-std::unique_ptr<SaslServer> make_sasl_server(Directory& directory, std::string_view mechanism, bool encrypted, bool allow_plaintext);
+/// @param authenticator  the directory, or what stands before it; must outlive it
+std::unique_ptr<SaslServer> make_sasl_server(Authenticator& authenticator, std::string_view mechanism, bool encrypted, bool allow_plaintext);
 
 }  // namespace relais::directory

@@ -30,6 +30,16 @@ TestDirectory::~TestDirectory() {
   directory_.reset();
 }
 
+bool TestDirectory::place(const std::string& address, Placement placement) {
+  const auto account = run(directory_->find(address));
+  if (!account || !*account) return false;
+  if (!placement.legacy.empty() && !run(directory_->platform(placement.legacy)).value()) {
+    LegacyPlatform platform{.name = placement.legacy, .imap = {.host = "imap.old.test", .port = 143}};
+    if (!run(directory_->set_platform(std::move(platform)))) return false;
+  }
+  return run(directory_->change_placement((*account)->number, (*account)->placement.epoch, std::move(placement))).has_value();
+}
+
 void TestDirectory::reopen() {
   directory_.reset();
   auto opened = open_lmdb_directory(*workers_, options);

@@ -32,8 +32,10 @@ class TestDirectory {
   explicit TestDirectory(LmdbDirectoryOptions options = {});
   ~TestDirectory();
 
-  Directory& operator*() noexcept { return *directory_; }
-  Directory* operator->() noexcept { return directory_.get(); }
+  MovingDirectory& operator*() noexcept { return *directory_; }
+  MovingDirectory* operator->() noexcept { return directory_.get(); }
+  /// Places an account, whatever the epoch; makes the legacy platform that it names where there is none. False where that fails.
+  bool place(const std::string& address, Placement placement);
   /// Waits for a coroutine of the directory: `d.run(d->find("a@b"))`.
   template <class T>
   T run(net::asio::awaitable<T> call) {
@@ -49,7 +51,7 @@ class TestDirectory {
   TestFolder folder_;
   net::LoopPool loops_{2};
   std::unique_ptr<net::WorkerPool> workers_;
-  std::unique_ptr<Directory> directory_;
+  std::unique_ptr<MovingDirectory> directory_;
 };
 
 }  // namespace relais::directory

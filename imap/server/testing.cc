@@ -49,7 +49,6 @@ net::Task<std::vector<directory::Account>> FakeDirectory::accounts(std::string) 
 net::Task<void> FakeDirectory::set_password(std::string, std::string) { co_return unused(); }
 net::Task<void> FakeDirectory::set_enabled(std::string, bool) { co_return unused(); }
 net::Task<void> FakeDirectory::set_quota(std::string, std::uint64_t, std::uint64_t) { co_return unused(); }
-net::Task<void> FakeDirectory::set_placement(std::string, directory::Placement) { co_return unused(); }
 net::Task<directory::Account> FakeDirectory::remove_account(std::string) { co_return unused(); }
 net::Task<void> FakeDirectory::add_alias(std::string, std::vector<std::string>) { co_return unused(); }
 net::Task<void> FakeDirectory::remove_alias(std::string) { co_return unused(); }

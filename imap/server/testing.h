@@ -39,7 +39,6 @@ class FakeDirectory final : public directory::Directory {
   net::Task<void> set_password(std::string address, std::string password) override;
   net::Task<void> set_enabled(std::string address, bool enabled) override;
   net::Task<void> set_quota(std::string address, std::uint64_t octets, std::uint64_t messages) override;
-  net::Task<void> set_placement(std::string address, directory::Placement placement) override;
   net::Task<directory::Account> remove_account(std::string address) override;
   net::Task<void> add_alias(std::string address, std::vector<std::string> targets) override;
   net::Task<void> remove_alias(std::string address) override;

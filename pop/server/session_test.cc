@@ -416,10 +416,10 @@ TEST(PopSession, AGracefulStopEndsItBetweenCommands) {
 TEST(PopSession, AccountsThatLiveElsewhereAreTemporarilyRefused) {
   Platform platform(three_messages(), plaintext());
   auto& d = Platform::directory();
-  ASSERT_TRUE(d.run(d->set_placement("bob@example.org", directory::Placement{directory::Placement::Kind::moving, 0, "old", 1})));
+  ASSERT_TRUE(d.place("bob@example.org", directory::Placement{directory::Placement::Kind::moving, 0, "old", 1}));
   net::ScriptedSession session(platform.starter());
   EXPECT_TRUE(log_in(session, "bob").contains("-ERR [SYS/TEMP]"));
-  ASSERT_TRUE(d.run(d->set_placement("bob@example.org", directory::Placement{})));
+  ASSERT_TRUE(d.place("bob@example.org", directory::Placement{}));
 }
 
 TEST(PopSession, WrongPasswordsAreCountedForAddressAndAccount) {

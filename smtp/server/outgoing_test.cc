@@ -51,7 +51,7 @@ class Leaving : public ::testing::Test {
     directory::Placement placement;
     placement.kind = kind;
     placement.legacy = "old";
-    ASSERT_TRUE(platform.run(platform.names->set_placement(address, placement)));
+    ASSERT_TRUE(platform.names.place(address, placement));
   }
   void alias(const std::string& address, std::vector<std::string> targets) {
     ASSERT_TRUE(platform.run(platform.names->add_alias(address, std::move(targets))));

@@ -146,7 +146,7 @@ class Scene {
       directory::Placement placement;
       placement.kind = directory::Placement::Kind::legacy;
       placement.legacy = "old";
-      EXPECT_TRUE(names.run(names->set_placement(address, placement)));
+      EXPECT_TRUE(names.place(address, placement));
     }
     EXPECT_TRUE(names.run(names->add_domain("relay.test")));
     const auto route = directory::parse_route("relay.test", "smtp://next.relay.test:2525", "", "");
@@ -154,7 +154,7 @@ class Scene {
     directory::Placement legacy;
     legacy.kind = directory::Placement::Kind::moving;
     legacy.legacy = "old";
-    EXPECT_TRUE(names.run(names->set_placement("moving@example.test", legacy)));
+    EXPECT_TRUE(names.place("moving@example.test", legacy));
   }
   std::size_t count(const std::string& address) { return platform.count(refs_.at(address)); }
   void check(const Transcript& script) {
