@@ -1,0 +1,57 @@
+// What a POP3 client's parts share. Internal to pop/client.
+#pragma once
+
+#include "pop/client/client.h"
+#include "pop/proto/line.h"
+#include "pop/proto/server_reply.h"
+
+namespace relais::pop {
+
+struct Client::Impl {
+  /// A status line that has been read: copies, since the connection's buffer goes on.
+  struct Status {
+    bool ok = false;
+    std::string code{};
+    std::string text{};
+  };
+  using Line = std::function<Result<void>(std::string_view line)>;
+  using Piece = std::function<net::Task<void>(std::string_view piece)>;
+
+  Impl(std::unique_ptr<net::Connection> to, ClientOptions how) : connection(std::move(to)), options(std::move(how)) {}
+
+  // login.cc
+  net::Task<void> begin();
+  net::Task<void> greeting();
+  net::Task<void> handshake();
+  net::Task<void> start_tls();
+  net::Task<void> forward_address();
+  net::Task<void> log_in();
+  net::Task<void> user_and_password();
+  net::Task<void> sasl_plain();
+  net::Task<void> read_capabilities();
+
+  // client.cc
+  net::Deadline deadline() const { return net::in(options.reply_limit); }
+  /// Sends a line without its CRLF. Nothing is read.
+  net::Task<void> send(std::string line);
+  net::Task<Status> status();
+  net::Task<Status> exchange(std::string line);
+  /// An -ERR is Fault::refused.
+  net::Task<Status> command(std::string line);
+  /// The lines of a multi-line reply behind its status, byte-stuffing undone. An error of `each` ends the calls, and comes back at the end.
+  net::Task<void> lines(Line each);
+  /// The octets of a multi-line reply behind its status.
+  net::Task<void> body(Piece each);
+  net::Task<LineFramer::Step> line();
+  /// What a server says that is no POP3: the connection is given up.
+  std::unexpected<Error> garbage(std::string_view what);
+  static Error refusal(const Status& status);
+
+  std::unique_ptr<net::Connection> connection;
+  ClientOptions options;
+  LineFramer framer{};
+  std::vector<std::string> capabilities{};  ///< first words, upper case
+  bool offers_xclient = false;
+};
+
+}  // namespace relais::pop
