@@ -93,6 +93,7 @@ class Connection {
 
  private:
   struct Impl;
+  friend class Pump;
   friend Task<std::unique_ptr<Connection>> connect(Loop&, std::string, std::uint16_t, Deadline, std::string);
   Loop& loop_;
   std::shared_ptr<Impl> impl_;  ///< shared with the operations that are pending

@@ -3,6 +3,7 @@
 
 #include "net/deadline_wheel.h"
 #include "net/loop.h"
+#include "net/pipe_pool.h"
 #include "net/poller.h"
 
 #include <boost/asio/executor_work_guard.hpp>
@@ -64,6 +65,7 @@ struct Loop::Impl {
   Loop& self;
   DeadlineWheel wheel;
   BufferPool buffers;
+  PipePool pipes;
   LoopMember* members = nullptr;
   std::size_t pauses = 0;  ///< Connection::pause() calls that are going on
   std::atomic<std::size_t> connections{0};

@@ -29,7 +29,7 @@ class ScriptedStream final : public Stream {
   Result<std::size_t> try_read(std::span<char> into) override {
     if (closed_) return ended();
     const auto left = script_.to_server.size() - read_;
-    if (left == 0 && !script_.end) return 0;
+    if (left == 0 && !ends()) return 0;
     if (breaks()) return broken();
     if (left == 0) return ended();
     const auto n = script_.to_server.copy(into.data(), std::min({into.size(), script_.chunk, left}), read_);
@@ -47,6 +47,12 @@ class ScriptedStream final : public Stream {
       taken += n;
     }
     return taken;
+  }
+
+  // The peer does what peers do then: it says the rest of its script, and closes.
+  void finish_writing() override {
+    finished_ = true;
+    wake();
   }
 
   asio::awaitable<Wake> wait_readable() override {
@@ -75,7 +81,8 @@ class ScriptedStream final : public Stream {
   bool waits() const noexcept { return reader_.waiting() && idle(); }
 
  private:
-  bool idle() const noexcept { return read_ == script_.to_server.size() && !script_.end; }
+  bool ends() const noexcept { return script_.end || finished_; }
+  bool idle() const noexcept { return read_ == script_.to_server.size() && !ends(); }
   bool breaks() noexcept { return script_.ops++ >= script_.fail_at; }
 
   Script& script_;
@@ -83,6 +90,7 @@ class ScriptedStream final : public Stream {
   std::size_t read_ = 0;
   WaitSlot reader_;
   WaitSlot writer_;
+  bool finished_ = false;
   bool closed_ = false;
 };
 
@@ -120,6 +128,11 @@ class PipeStream final : public Stream {
     }
     if (taken > 0) out_->reader.post(Wake::ready);
     return taken;
+  }
+
+  void finish_writing() override {
+    out_->closed = true;
+    out_->reader.post(Wake::ready);
   }
 
   asio::awaitable<Wake> wait_readable() override {

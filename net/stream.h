@@ -40,6 +40,8 @@ class Stream {
   /// Writes from all pieces in order what is taken without waiting (scatter/gather, no copying over plain TCP).
   /// @return octets taken, 0 where none are now. A call after a 0 must offer the same octets again.
   virtual Result<std::size_t> try_write(std::span<const std::string_view> pieces) = 0;
+  /// Tells the peer, as far as that is possible at once, that nothing more will be written; reading goes on. Idempotent.
+  virtual void finish_writing() = 0;
   /// Waits until try_read has something to say. Holds no buffer meanwhile.
   virtual asio::awaitable<Wake> wait_readable() = 0;
   /// Waits until try_write may take octets again.

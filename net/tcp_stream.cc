@@ -69,6 +69,10 @@ Result<std::size_t> TcpStream::try_write(std::span<const std::string_view> piece
   }
 }
 
+void TcpStream::finish_writing() {
+  if (watch_.fd() >= 0) ::shutdown(watch_.fd(), SHUT_WR);
+}
+
 void TcpStream::close() {
   if (watch_.fd() < 0) return;
   // Closing with unread octets makes the kernel send RST, which can destroy our last reply on its way: take them first.

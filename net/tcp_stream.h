@@ -14,6 +14,7 @@ class TcpStream final : public Stream {
   ~TcpStream() override { close(); }
   Result<std::size_t> try_read(std::span<char> into) override;
   Result<std::size_t> try_write(std::span<const std::string_view> pieces) override;
+  void finish_writing() override;
   asio::awaitable<Wake> wait_readable() override { return watch_.wait_readable(); }
   asio::awaitable<Wake> wait_writable() override { return watch_.wait_writable(); }
   void cancel_wait() override { watch_.cancel(); }

@@ -186,6 +186,7 @@ Result<std::size_t> TlsStream::try_read(std::span<char> into) {
 }
 
 Result<std::size_t> TlsStream::write_some(const char* data, std::size_t size) {
+  if (broken_) return fail(Fault::closed, "connection lost");
   ERR_clear_error();
   errno = 0;
   const int n = SSL_write(ssl_.get(), data, as_int(size));
@@ -235,13 +236,20 @@ Result<std::size_t> TlsStream::try_write(std::span<const std::string_view> piece
 asio::awaitable<Wake> TlsStream::wait_readable() { return read_wants_write_ ? tcp_->wait_writable() : tcp_->wait_readable(); }
 asio::awaitable<Wake> TlsStream::wait_writable() { return write_wants_read_ ? tcp_->wait_readable() : tcp_->wait_writable(); }
 
+void TlsStream::notify_close() {
+  if (!info_ || broken_ || tcp_->watch().fd() < 0) return;
+  ERR_clear_error();
+  SSL_shutdown(ssl_.get());
+  ERR_clear_error();
+}
+
+void TlsStream::finish_writing() {
+  notify_close();
+  tcp_->finish_writing();
+}
+
 void TlsStream::close() {
-  if (tcp_->watch().fd() < 0) return;
-  if (info_ && !broken_) {
-    ERR_clear_error();
-    SSL_shutdown(ssl_.get());
-    ERR_clear_error();
-  }
+  notify_close();
   tcp_->close();
 }
 

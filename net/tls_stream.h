@@ -24,6 +24,8 @@ class TlsStream final : public Stream {
   Result<Handshake> try_handshake();
   Result<std::size_t> try_read(std::span<char> into) override;
   Result<std::size_t> try_write(std::span<const std::string_view> pieces) override;
+  /// Sends close_notify where the socket takes it at once; RFC 8446 §6.1: each direction is closed by itself.
+  void finish_writing() override;
   asio::awaitable<Wake> wait_readable() override;
   asio::awaitable<Wake> wait_writable() override;
   void cancel_wait() override { tcp_->cancel_wait(); }
@@ -33,6 +35,7 @@ class TlsStream final : public Stream {
 
  private:
   TlsStream(std::unique_ptr<TcpStream> tcp, const TlsContext& context);
+  void notify_close();
   /// What SSL_get_error says of the last call: true where it can go on later.
   Result<bool> interpret(int returned, bool& wants_other, bool reading);
   Result<std::size_t> write_some(const char* data, std::size_t size);
