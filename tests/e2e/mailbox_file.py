@@ -21,11 +21,15 @@ def own_messages():
     return [crlf(path.read_bytes()) for path in sorted((ROOT / "tests" / "mail").glob("*.eml"))]
 
 
-def shared_messages(corpus):
-    """The torture set whole, and a sample of the real mail (all of it with RELAIS_WHOLE_CORPUS=1)."""
+def torture(corpus):
     for path in sorted((corpus / "torture").rglob("*")):
         if path.is_file() and path.suffix not in {".json", ".md", ".txt"} and path.name not in {"LICENSE", "COPYING"}:
             yield crlf(path.read_bytes())
+
+
+def shared_messages(corpus):
+    """The torture set whole, and a sample of the real mail (all of it with RELAIS_WHOLE_CORPUS=1)."""
+    yield from torture(corpus)
     step = 1 if os.environ.get("RELAIS_WHOLE_CORPUS") else 10
     with tempfile.TemporaryDirectory() as scratch:
         for archive in sorted([*(corpus / "real").glob("*.tar.zst"), *(corpus / "spam").glob("*.tar.zst")]):
