@@ -50,6 +50,7 @@ struct Invocation {
   Command command;
   bool as_json = false;
   bool password_stdin = false;
+  std::string password_key = "password";  ///< of the request, that the password goes to
   std::string file;
   std::vector<std::string> targets;
   InitOptions init;
@@ -70,7 +71,7 @@ int run_command(Invocation& invocation) {
   if (invocation.password_stdin) {
     auto password = read_password();
     if (!password) return report(password.error(), invocation.as_json);
-    command.request["password"] = *password;
+    command.request[invocation.password_key] = *password;
   }
   if (!invocation.targets.empty()) command.request["targets"] = invocation.targets;
   const auto result = carry_out(command);
@@ -117,6 +118,7 @@ class CommandLine {
     add_domain();
     add_account();
     add_alias();
+    add_legacy();
     add_storage();
     add_routes();
     add_queue();
@@ -215,6 +217,8 @@ class CommandLine {
     auto* add = with_address("add", "make an account; without a password none can log in");
     password(add, false);
     quota(add, "--quota");
+    legacy(add);
+    text_option(add, "legacy_user", "--legacy-user", "what that platform calls the account (default: as its --user-format)");
     text_option(operation(account, "list", "the accounts"), "domain", "--domain", "only of this domain");
     with_address("show", "an account, its placement and its mailboxes");
     password(with_address("passwd", "set the password; ends what earlier ones allowed at once"), true);
@@ -222,7 +226,8 @@ class CommandLine {
     with_address("enable", "undo disable");
     quota(with_address("quota", "limit what the account may store"), "OCTETS")->required();
     with_address("rm", "remove the account and all of its mail, for good");
-    auto* import = operation(account, "import", "make accounts from CSV with a header line: address,password_hash[,quota]");
+    auto* import = operation(account, "import", "make accounts from CSV with a header line: address,password_hash[,quota][,legacy_user]");
+    legacy(import);
     import->add_option("FILE", invocation_.file, "CSV file, or - for standard input")->required();
     import->preparse_callback([this](std::size_t) { invocation_.run = run_import; });
   }
@@ -234,6 +239,38 @@ class CommandLine {
     add->add_option("TARGET", invocation_.targets, "addresses")->required();
     text_option(operation(alias, "list", "the aliases"), "domain", "--domain", "only of this domain");
     argument(operation(alias, "rm", "remove an alias"), "address", "ADDRESS", "");
+  }
+
+  void legacy(CLI::App* app) { text_option(app, "legacy", "--legacy", "it still lives on this legacy platform (relais legacy add)"); }
+
+  void add_legacy() {
+    auto* legacy = group("legacy", "platforms that accounts are moved away from: add, list, rm");
+    auto* add = operation(legacy, "add", "tell of a platform, or replace what was told; it takes effect at once");
+    argument(add, "name", "NAME", "1 to 64 of a-z 0-9 - _ .");
+    text_option(add, "imap", "--imap", "HOST:PORT of its IMAP; behind the port of any service may stand its own TLS mode, as in 192.0.2.1:24,none");
+    text_option(add, "pop3", "--pop3", "HOST:PORT of its POP3");
+    text_option(add, "smtp", "--smtp", "HOST:PORT that takes mail for accounts that are still there by SMTP …");
+    text_option(add, "lmtp", "--lmtp", "… or by LMTP");
+    text_option(add, "submission", "--submission", "HOST:PORT of its submission, which is asked for passwords only");
+    text_option(add, "tls", "--tls", "none, starttls or implicit (default: implicit at ports 465, 993 and 995, else starttls)");
+    add->add_flag_callback("--no-verify", [this] { invocation_.command.request["verify"] = false; }, "take any certificate");
+    text_option(add, "ca_file", "--ca-file", "PEM file with the authorities that its certificates are checked against (default: the system's)");
+    text_option(add, "user_format", "--user-format", "what it calls an account: %u its address (default), %n the local part, %d the domain");
+    text_option(add, "master", "--master", "user that may log in as any account");
+    add->add_flag_callback(
+        "--master-password-stdin",
+        [this] {
+          invocation_.password_stdin = true;
+          invocation_.password_key = "master_password";
+        },
+        "read the master's password from the first line of standard input");
+    text_option(add, "master_format", "--master-format", "user name of such a login: %u the account, %m the master (default %u*%m)");
+    text_option(add, "master_way", "--master-way", "how it logs in: format (default), authzid (SASL PLAIN) or cyrus (as authzid, an admin or proxy server)");
+    text_option(add, "forward", "--forward", "how it is told the client's address: none (default), id (ID, XCLIENT) or proxy (PROXY protocol)");
+    add->add_flag_callback("--learn-passwords", [this] { invocation_.command.request["learn_passwords"] = true; },
+                           "keep hashes of the passwords that it accepts, for when its accounts have moved");
+    operation(legacy, "list", "the platforms");
+    argument(operation(legacy, "rm", "forget a platform that no account names any more"), "name", "NAME", "as in legacy list");
   }
 
   void add_storage() {

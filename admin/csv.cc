@@ -98,6 +98,7 @@ Result<std::vector<nlohmann::json>> read_account_csv(std::istream& in) {
   const auto address = column({"address", "email", "user"});
   const auto hash = column({"password_hash", "password", "hash"});
   const auto quota = column({"quota", "quota_octets"});
+  const auto legacy_user = column({"legacy_user"});
   if (!address) return fail(Fault::syntax, "line 1: no column 'address'; the first line names the columns: address,password_hash,quota");
 
   std::vector<nlohmann::json> rows;
@@ -108,6 +109,7 @@ Result<std::vector<nlohmann::json>> read_account_csv(std::istream& in) {
     const auto octets = parse_octets(field(quota));
     if (!octets) return fail(Fault::syntax, "line " + std::to_string(record->line) + ": quota '" + field(quota) + "' is not a size such as 2GB");
     rows.push_back({{"address", field(address)}, {"password_hash", field(hash)}, {"quota_octets", *octets}, {"line", record->line}});
+    if (auto user = field(legacy_user); !user.empty()) rows.back()["legacy_user"] = std::move(user);
   }
 }
 

@@ -10,8 +10,9 @@
 
 namespace relais::admin {
 
-/// Rows as objects {address, password_hash, quota_octets, line}. The header line names the columns in any order: `address`,
-/// `password_hash` (or `password`), `quota` (octets, or with a unit: 2GB).
+/// Rows as objects {address, password_hash, quota_octets, legacy_user, line}. The header line names the columns in any order: `address`,
+/// `password_hash` (or `password`), `quota` (octets, or with a unit: 2GB), `legacy_user`
+/// (what a legacy platform calls the account).
 /// Errors: Fault::syntax naming the line and what is wrong with it.
 Result<std::vector<nlohmann::json>> read_account_csv(std::istream& in);
 

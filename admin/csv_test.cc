@@ -22,6 +22,13 @@ TEST(Csv, ColumnsMayComeInAnyOrder) {
   EXPECT_EQ((*rows)[1]["quota_octets"], 0);
 }
 
+TEST(Csv, NamesOnALegacyPlatform) {
+  const auto rows = read("address,legacy_user\na@x.example,a17\nb@x.example,\n");
+  ASSERT_TRUE(rows);
+  EXPECT_EQ((*rows)[0]["legacy_user"], "a17");
+  EXPECT_FALSE((*rows)[1].contains("legacy_user"));
+}
+
 TEST(Csv, QuotedFieldsKeepCommasQuotesAndLineEnds) {
   const auto rows = read("address,password\n\"a,\"\"b\"\"\nc\",\"{PLAIN}x,y\"\nd,e");
   ASSERT_TRUE(rows);

@@ -16,6 +16,7 @@ class RunningMail final : public MailAccess {
   Result<antispam::SendingLimits*> sending() override { return &out_.sending(); }
   void flush_trace() override { trace_.flush(); }
   net::Task<void> routes_changed(std::vector<std::string> destinations) override { return out_.routes_changed(std::move(destinations)); }
+  net::Task<void> platform_changed(std::string name) override { return out_.platform_changed(std::move(name)); }
 
  private:
   MailOut& out_;
@@ -61,6 +62,7 @@ class MailOnData final : public MailAccess {
     if (trace_) trace_->flush();
   }
   net::Task<void> routes_changed(std::vector<std::string>) override { co_return Result<void>{}; }
+  net::Task<void> platform_changed(std::string) override { co_return Result<void>{}; }
 
  private:
   storage::Store& store_;

@@ -35,6 +35,8 @@ class MailAccess {
   virtual void flush_trace() = 0;
   /// Routes have changed; `destinations` are those that led somewhere else before, and those that are new.
   virtual net::Task<void> routes_changed(std::vector<std::string> destinations) = 0;
+  /// A legacy platform was set or removed.
+  virtual net::Task<void> platform_changed(std::string name) = 0;
 
  private:
   const config::Values& settings_;

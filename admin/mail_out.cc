@@ -12,6 +12,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/use_future.hpp>
 
 #include <thread>
 
@@ -111,8 +112,6 @@ Result<void> MailOut::open_policies(const config::Values& settings, const fs::pa
 }
 
 Result<void> MailOut::open_all(const config::Values& settings, const fs::path& dir) {
-  RELAIS_TRY(auto platforms, legacy_platforms(settings));
-  legacy_.set(std::move(platforms));
   RELAIS_TRY(resolver_, net::UnboundResolver::open(resolver_settings(settings)));
   RELAIS_TRY(client_tls_, net::TlsContext::client(settings.text("outbound.ca_file"), true));
   https_ = std::make_unique<net::HttpsClient>(*resolver_, client_tls_);
@@ -150,10 +149,16 @@ Result<void> MailOut::open_all(const config::Values& settings, const fs::path& d
 
 smtp::DeliveryParts MailOut::delivery_parts() noexcept { return {.intake = intake_.get(), .router = &routing_, .trace = parts_.trace}; }
 
-void MailOut::start(net::LoopPool& loops) {
+Result<void> MailOut::start(net::LoopPool& loops) {
   loops_ = &loops;
+  const auto read = [this]() -> net::Task<void> {
+    RELAIS_CO_TRY_VOID(co_await refresh_routes());
+    co_return co_await refresh_platforms();
+  };
+  RELAIS_TRY_VOID(net::asio::co_spawn(loops.at(0).executor(), read(), net::asio::use_future).get());
   queue_->queue().start(loops);
   spawn(housekeeping());
+  return {};
 }
 
 bool MailOut::stop(std::chrono::milliseconds limit) {
@@ -176,9 +181,7 @@ void MailOut::save() {
 }
 
 Result<void> MailOut::reload(const config::Values& settings) {
-  RELAIS_TRY(auto platforms, legacy_platforms(settings));
   auto fresh = std::make_shared<const queue::Rules>(queue_rules(settings));
-  legacy_.set(std::move(platforms));
   sending_.set_options(admin::sending_limits(settings));
   queue_->queue().set_rules(*fresh);
   {
@@ -186,18 +189,7 @@ Result<void> MailOut::reload(const config::Values& settings) {
     rules_ = std::move(fresh);
   }
   relays_->forget_pauses();
-  std::vector<std::string> legacy;
-  for (const auto& table : settings.tables("legacy"))
-    legacy.push_back(smtp::to_string(smtp::Destination{smtp::Destination::Kind::legacy, table.text("name")}));
-  spawn(release(std::move(legacy)));
   return {};
-}
-
-net::asio::awaitable<void> MailOut::release(std::vector<std::string> destinations) {
-  for (auto& destination : destinations) {
-    if (const auto done = co_await queue_->queue().release_destination(destination); !done)
-      log::event(log::Level::error, "queue not released", {{"destination", destination}, {"reason", done.error().text}, {"detail", done.error().detail}});
-  }
 }
 
 void MailOut::spawn(net::asio::awaitable<void> work) {
@@ -219,11 +211,34 @@ net::Task<void> MailOut::routes_changed(std::vector<std::string> destinations) {
   co_return Result<void>{};
 }
 
+// One whose authorities cannot be read any more takes no mail until they can: its mail waits, and the log says why.
+net::Task<void> MailOut::refresh_platforms() {
+  RELAIS_CO_TRY(auto platforms, co_await parts_.directory.platforms());
+  auto job = [platforms = std::move(platforms)]() -> Result<std::vector<smtp::LegacyHop>> {
+    std::vector<smtp::LegacyHop> hops;
+    for (const auto& platform : platforms) {
+      auto hop = smtp::hop_of(platform);
+      if (!hop) {
+        log::event(log::Level::error, "legacy platform without mail", {{"platform", platform.name}, {"reason", hop.error().text}, {"detail", hop.error().detail}});
+      } else if (*hop) {
+        hops.push_back(**std::move(hop));
+      }
+    }
+    return hops;
+  };
+  RELAIS_CO_TRY(auto hops, co_await parts_.workers.run(std::move(job)));
+  legacy_.set(std::move(hops));
+  co_return Result<void>{};
+}
+
+net::Task<void> MailOut::platform_changed(std::string name) {
+  RELAIS_CO_TRY_VOID(co_await refresh_platforms());
+  relays_->forget_pauses();
+  co_return co_await queue_->queue().release_destination(smtp::to_string(smtp::Destination{smtp::Destination::Kind::legacy, std::move(name)}));
+}
+
 // Policies of other domains, reports to them, counters: whatever nobody waits for.
 net::asio::awaitable<void> MailOut::housekeeping() {
-  if (const auto read = co_await refresh_routes(); !read) {
-    log::event(log::Level::error, "routes unreadable", {{"reason", read.error().text}, {"detail", read.error().detail}});
-  }
   net::asio::steady_timer timer(co_await net::asio::this_coro::executor);
   for (unsigned round = 1;; ++round) {
     timer.expires_after(kHousekeeping);

@@ -3,7 +3,7 @@
 
 #include "admin/settings.h"
 #include "antispam/sending_limits.h"
-#include "directory/directory.h"
+#include "directory/moves.h"
 #include "net/https.h"
 #include "net/loop.h"
 #include "net/worker_pool.h"
@@ -47,7 +47,7 @@ class OpenQueue {
 
 /// What MailOut stands on. All of it outlives it.
 struct MailOutParts {
-  directory::Directory& directory;
+  directory::MovingDirectory& directory;
   storage::Store& store;
   net::WorkerPool& workers;
   smtp::TraceLog& trace;
@@ -63,13 +63,14 @@ class MailOut {
   MailOut(const MailOut&) = delete;
   MailOut& operator=(const MailOut&) = delete;
 
-  /// Attempts begin, and what is done from time to time: policies, reports, counters. The loops run.
-  void start(net::LoopPool& loops);
+  /// Attempts begin, and what is done from time to time: policies, reports, counters. The loops run; not on one of them.
+  /// Errors: those of reading routes and legacy platforms.
+  Result<void> start(net::LoopPool& loops);
   /// No attempt begins any more; waits for those under way. @return false where some were still going on at the limit
   bool stop(std::chrono::milliseconds limit);
   /// Writes what is kept of counters; after the loops have ended.
   void save();
-  /// New limits, retry schedule, legacy platforms.
+  /// New limits, retry schedule.
   Result<void> reload(const config::Values& settings);
 
   const smtp::Outgoing& outgoing() const noexcept { return *outgoing_; }
@@ -79,6 +80,8 @@ class MailOut {
   antispam::SendingLimits& sending() noexcept { return sending_; }
   /// A route was set or removed: look-ups see it from now on, and what waited for either destination is tried at once.
   net::Task<void> routes_changed(std::vector<std::string> destinations);
+  /// A legacy platform was set or removed: likewise.
+  net::Task<void> platform_changed(std::string name);
   /// An account's placement has changed: what waited for it is tried at once. Threads: any.
   net::Task<void> placement_changed(directory::AccountNumber account) { return queue_->queue().release_account(account); }
 
@@ -88,10 +91,10 @@ class MailOut {
   Result<void> open_policies(const config::Values& settings, const std::filesystem::path& dir);
   std::shared_ptr<const smtp::queue::Rules> rules() const;
   net::Task<void> refresh_routes();
+  net::Task<void> refresh_platforms();
   net::Task<void> send_report(smtp::TlsReport report);
   net::Task<void> mail_report(const smtp::TlsReport& report);
   net::asio::awaitable<void> housekeeping();
-  net::asio::awaitable<void> release(std::vector<std::string> destinations);
   void spawn(net::asio::awaitable<void> work);
 
   class QueueIntake;

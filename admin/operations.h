@@ -2,7 +2,7 @@
 #pragma once
 
 #include "admin/mail_access.h"
-#include "directory/directory.h"
+#include "directory/moves.h"
 #include "net/worker_pool.h"
 #include "storage/model/sharded_store.h"
 
@@ -19,6 +19,7 @@ using nlohmann::json;
 /// What the commands work on. The members outlive every operation.
 struct Backend {
   directory::Directory& directory;
+  directory::Moves& moves;
   storage::ShardedStore& store;
   net::WorkerPool& workers;
   MailAccess& mail;
@@ -48,6 +49,7 @@ std::span<const Operation> trace_operations();
 std::span<const Operation> dns_operations();
 std::span<const Operation> dkim_operations();
 std::span<const Operation> sending_operations();
+std::span<const Operation> legacy_operations();
 
 /// The string argument `key`. Fault::syntax where it is missing or not a string.
 Result<std::string> text_argument(const json& request, std::string_view key);

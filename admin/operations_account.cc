@@ -19,6 +19,16 @@ std::string_view placement_kind(directory::Placement::Kind kind) {
   return "unknown";
 }
 
+std::string_view knowledge_name(directory::Knowledge knowledge) {
+  switch (knowledge) {
+    case directory::Knowledge::nothing: return "none";
+    case directory::Knowledge::imported: return "imported";
+    case directory::Knowledge::learned: return "learned";
+    case directory::Knowledge::set: return "set";
+  }
+  return "unknown";
+}
+
 json describe(const directory::Account& account) {
   json row{{"address", account.address},
            {"number", account.number},
@@ -46,9 +56,19 @@ net::Task<void> apply_quota(Backend& backend, const directory::Account& account,
   co_return co_await backend.store.set_quota(ref(account), octets, account.quota_messages);
 }
 
+directory::Origin origin_argument(const json& request) {
+  return {.platform = text_argument_or(request, "legacy", ""), .user = text_argument_or(request, "legacy_user", "")};
+}
+
 net::Task<json> add(Backend& backend, const json& request) {
   RELAIS_CO_TRY(auto address, text_argument(request, "address"));
   const auto quota = number_argument_or(request, "quota_octets", 0);
+  if (auto origin = origin_argument(request); !origin.platform.empty()) {
+    if (request.contains("password")) co_return fail(Fault::syntax, "the legacy platform knows the account's password: no --password-stdin with --legacy");
+    RELAIS_CO_TRY(const auto made, co_await backend.moves.add_legacy_account({.address = address, .origin = std::move(origin), .quota_octets = quota}));
+    co_return describe(made);
+  }
+  if (request.contains("legacy_user")) co_return fail(Fault::syntax, "--legacy-user needs --legacy");
   RELAIS_CO_TRY(const auto account, co_await backend.directory.add_account(address, text_argument_or(request, "password", ""), quota));
   if (quota != 0) RELAIS_CO_TRY_VOID(co_await apply_quota(backend, account, quota));
   co_return describe(account);
@@ -64,6 +84,12 @@ net::Task<json> list(Backend& backend, const json& request) {
 net::Task<json> show(Backend& backend, const json& request) {
   RELAIS_CO_TRY(const auto account, co_await existing(backend, request));
   auto row = describe(account);
+  RELAIS_CO_TRY(const auto located, co_await backend.moves.located(account.number));
+  if (located) {
+    row["password"] = knowledge_name(located->knowledge);
+    if (!located->origin.platform.empty()) row["came_from"] = located->origin.platform;
+    if (!located->origin.user.empty()) row["legacy_user"] = located->origin.user;
+  }
   if (account.placement.kind == directory::Placement::Kind::shard) {
     RELAIS_CO_TRY(const auto usage, co_await backend.store.quota(ref(account)));
     RELAIS_CO_TRY(const auto mailboxes, co_await backend.store.list(ref(account)));
@@ -116,13 +142,16 @@ net::Task<json> remove(Backend& backend, const json& request) {
 net::Task<json> import(Backend& backend, const json& request) {
   const auto rows = request.find("rows");
   if (rows == request.end() || !rows->is_array()) co_return fail(Fault::syntax, "argument 'rows' is missing");
+  const auto legacy = text_argument_or(request, "legacy", "");
   std::uint64_t imported = 0;
   auto failed = json::array();
   for (const auto& row : *rows) {
     directory::ImportedAccount account{.address = text_argument_or(row, "address", ""),
                                        .password_hash = text_argument_or(row, "password_hash", ""),
                                        .quota_octets = number_argument_or(row, "quota_octets", 0)};
-    const auto done = co_await backend.directory.import_account(account);
+    const directory::Origin origin{.platform = legacy, .user = text_argument_or(row, "legacy_user", "")};
+    const auto done = origin.platform.empty() ? co_await backend.directory.import_account(account)
+                                              : co_await backend.moves.add_legacy_account({account.address, origin, account.password_hash, account.quota_octets});
     if (done && account.quota_octets != 0) RELAIS_CO_TRY_VOID(co_await apply_quota(backend, *done, account.quota_octets));
     if (done) ++imported;
     if (!done && done.error().fault != Fault::refused && done.error().fault != Fault::syntax) co_return fail(done.error());

@@ -57,10 +57,12 @@ std::string account(const json& result) {
   std::string out = table({{"address", text(result, "address")},
                            {"number", text(result, "number")},
                            {"state", result.value("enabled", false) ? "enabled" : "disabled"},
-                           {"password", result.value("has_password", false) ? "set" : "none"},
+                           {"password", text(result, "password")},
                            {"placement", where(result)},
                            {"epoch", text(result, "epoch")},
                            {"quota", quota_text(number(result, "quota_octets"))}});
+  if (result.contains("came_from")) out += table({{"came from", text(result, "came_from")}});
+  if (result.contains("legacy_user")) out += table({{"user there", text(result, "legacy_user")}});
   if (!result.contains("mailboxes")) return out;
   out += table({{"used", fmt::format("{} in {} messages", human_octets(number(result, "used_octets")), number(result, "messages"))}});
   std::vector<Row> rows{{"MAILBOX", "MESSAGES", "UNSEEN", "SIZE", "UIDVALIDITY", "UIDNEXT"}};
@@ -75,6 +77,26 @@ std::string import(const json& result) {
   std::string out = fmt::format("{} imported, {} refused\n", number(result, "imported"), result["failed"].size());
   for (const auto& row : result["failed"]) out += fmt::format("line {}: {}: {}\n", text(row, "line"), text(row, "address"), text(row, "error"));
   return out;
+}
+
+std::string service(const json& platform, std::string_view key) {
+  const auto found = platform.find(key);
+  if (found == platform.end() || found->is_null()) return "";
+  return text(*found, "address") + " " + text(*found, "tls") + (text(*found, "tls") != "none" && !found->value("verify", false) ? " unverified" : "");
+}
+
+std::string platforms(const json& result) {
+  if (result["platforms"].empty()) return "no legacy platforms: relais legacy add NAME makes one\n";
+  std::vector<Row> rows{{"NAME", "IMAP", "POP3", "MAIL", "SUBMISSION", "MASTER", "PASSWORDS"}};
+  for (const auto& row : result["platforms"]) {
+    const bool lmtp = row.contains("lmtp");
+    const auto mail = service(row, lmtp ? "lmtp" : "smtp");
+    const auto& master = row["master"];
+    rows.push_back({text(row, "name"), service(row, "imap"), service(row, "pop3"), mail.empty() ? "" : (lmtp ? "lmtp " : "smtp ") + mail,
+                    service(row, "submission"), master.is_null() ? "" : text(master, "user") + " by " + (master.contains("format") ? text(master, "format") : text(master, "way")),
+                    row.value("learn_passwords", false) ? "learned" : "not learned"});
+  }
+  return table(rows);
 }
 
 std::string stats(const json& result) {
@@ -137,6 +159,8 @@ std::string to_text(std::string_view operation, const json& result) {
   if (operation == "account import") return import(result);
   if (operation == "account passwd") return "password changed\n";
   if (operation == "alias list") return aliases(result);
+  if (operation == "legacy list") return platforms(result);
+  if (operation == "legacy add") return fmt::format("{} {}\n", text(result, "name"), result.value("replaced", false) ? "replaced" : "added");
   if (operation == "storage stats") return stats(result);
   if (operation == "storage check") return check(result);
   if (operation == "storage compact") return fmt::format("{} freed\n", human_octets(number(result, "freed_octets")));

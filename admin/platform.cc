@@ -92,7 +92,7 @@ Result<void> Platform::open() {
   }
   loops_.start();
   delivery_->start(loop);
-  out_->start(loops_);
+  RELAIS_TRY_VOID(out_->start(loops_));
   for (const auto& service : services_) service.listener->start();
   return {};
 }

@@ -28,7 +28,7 @@ class Data {
   /// Takes the lock and opens directory and storage.
   /// Errors: Fault::temporary where another process has them open; those of open_lmdb_directory and open_store.
   static Result<std::unique_ptr<Data>> open(const Layout& layout, const config::Values& settings, net::WorkerPool& workers);
-  Backend backend(net::WorkerPool& workers, MailAccess& mail) { return {*directory, *store, workers, mail}; }
+  Backend backend(net::WorkerPool& workers, MailAccess& mail) { return {*directory, *directory, *store, workers, mail}; }
 
   LockFile lock;
   std::unique_ptr<directory::MovingDirectory> directory;

@@ -110,10 +110,6 @@ void add_queue(Schema& schema) {
                    text("source_address", "", "Empty: as [queue]."),
                    choice("tls", "auto", {"auto", "none", "may", "encrypt", "verify"},
                           "How much TLS: auto is what the domain itself asks for (DANE, MTA-STS), else may.")});
-  schema.repeated("legacy", "A platform that accounts are moved away from: where mail for those that are still there is sent. Reloadable.",
-                  {required(text("name", "", "As in the accounts' placement.")), required(text("smtp", "", "\"smtp://HOST:PORT\" or \"lmtp://HOST:PORT\".")),
-                   choice("tls", "auto", {"auto", "none", "may", "encrypt", "verify"}, "How much TLS."),
-                   text("auth", "", "\"user:password\" for AUTH. Empty: none.")});
   schema.section("outbound", "How other hosts are found and what their TLS must prove.",
                  {choice("addresses", "ipv6_first", {"ipv6_first", "ipv4_first", "mixed", "ipv6_only", "ipv4_only"}, "Which addresses of a host are tried, in which order."),
                   boolean("dane", true, "DANE (RFC 7672); needs DNSSEC, see [dns]."), boolean("mta_sts", true, "MTA-STS (RFC 8461)."),
@@ -259,8 +255,6 @@ Result<void> check_settings(const Values& settings) {
   for (const auto& network : settings.list("smtp.relay_from")) {
     if (const auto parsed = net::parse_network(network); !parsed) return fail(Fault::refused, "smtp.relay_from: " + parsed.error().text);
   }
-  RELAIS_TRY(const auto platforms, legacy_platforms(settings));
-  static_cast<void>(platforms);
   return {};
 }
 
@@ -312,18 +306,6 @@ smtp::queue::Rules queue_rules(const Values& settings) {
     overrides.push_back(std::move(one));
   }
   return {remote, smtp::queue::Rules::local_rule(), std::move(overrides)};
-}
-
-Result<std::vector<smtp::LegacyPlatform>> legacy_platforms(const Values& settings) {
-  std::vector<smtp::LegacyPlatform> platforms;
-  for (const auto& table : settings.tables("legacy")) {
-    const auto& name = table.text("name");
-    auto route = directory::parse_route("legacy.invalid", table.text("smtp"), table.text("auth"), table.text("tls"));
-    if (!route) return fail(Fault::refused, "[[legacy]] " + name + ": " + route.error().text);
-    if (route->kind == directory::Route::Kind::mx) return fail(Fault::refused, "[[legacy]] " + name + ": smtp://HOST:PORT or lmtp://HOST:PORT");
-    platforms.push_back({name, std::move(*route)});
-  }
-  return platforms;
 }
 
 smtp::OutboundOptions outbound_options(const Values& settings) {

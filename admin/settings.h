@@ -12,7 +12,6 @@
 #include "net/unbound_resolver.h"
 #include "pop/server/server.h"
 #include "smtp/outbound/hosts.h"
-#include "smtp/outbound/legacy.h"
 #include "smtp/queue/queue.h"
 #include "smtp/queue/rules.h"
 #include "smtp/server/delivery.h"
@@ -52,8 +51,6 @@ antispam::SendingLimitOptions sending_limits(const config::Values& settings);
 smtp::queue::QueueOptions queue_options(const config::Values& settings);
 smtp::queue::QueueStorageOptions queue_storage(const config::Values& settings, const std::filesystem::path& dir, net::WorkerPool& pool);
 smtp::queue::Rules queue_rules(const config::Values& settings);
-/// Errors: Fault::refused where a table cannot be understood.
-Result<std::vector<smtp::LegacyPlatform>> legacy_platforms(const config::Values& settings);
 smtp::OutboundOptions outbound_options(const config::Values& settings);   ///< without a rule: the platform adds it
 net::UnboundSettings resolver_settings(const config::Values& settings);
 smtp::TraceOptions trace_options(const config::Values& settings, const std::filesystem::path& dir);

@@ -40,7 +40,6 @@ TEST(Settings, EveryOptionComesFromAKeyThatExists) {
   EXPECT_EQ(queue_storage(*small, "/p", pool).engine.min_free, 8ULL << 20);
   EXPECT_EQ(queue_storage(*small, "/p", pool).engine.segment_size, 2ULL << 20);
   EXPECT_EQ(queue_rules(*values).of("mx:example.net").concurrency, 20U);
-  EXPECT_TRUE(legacy_platforms(*values)->empty());
   EXPECT_EQ(outbound_options(*values).mx_port, 25);
   EXPECT_EQ(resolver_settings(*values).resolv_conf, "/etc/resolv.conf");
   EXPECT_EQ(trace_options(*values, "/p").directory, "/p/data/trace");
@@ -58,10 +57,9 @@ TEST(Settings, OurAddressesInMxRecords) {
   EXPECT_EQ(of("[listen]\naddress = \"192.0.2.1\"\nsmtp = 10025\n"), std::vector<std::string>{});  // others reach something else at port 25
 }
 
-TEST(Settings, TablesOfDestinationsAndLegacyPlatforms) {
+TEST(Settings, TablesOfDestinations) {
   const auto values = config::parse(settings_schema(),
-                                    "[[destination]]\nmatch = \"example.net\"\nconcurrency = 3\nfirst_retry = \"30s\"\ntls = \"encrypt\"\n"
-                                    "[[legacy]]\nname = \"old\"\nsmtp = \"lmtp://old.example:24\"\nauth = \"user:secret\"\n",
+                                    "[[destination]]\nmatch = \"example.net\"\nconcurrency = 3\nfirst_retry = \"30s\"\ntls = \"encrypt\"\n",
                                     "file");
   ASSERT_TRUE(values) << values.error().text;
   const auto rules = queue_rules(*values);
@@ -70,15 +68,10 @@ TEST(Settings, TablesOfDestinationsAndLegacyPlatforms) {
   EXPECT_EQ(rules.of("mx:example.net").messages_per_connection, 100U);
   EXPECT_EQ(rules.find("mx:example.net")->tls, "encrypt");
   EXPECT_EQ(rules.of("mx:other.net").concurrency, 20U);
-  const auto platforms = legacy_platforms(*values);
-  ASSERT_TRUE(platforms && platforms->size() == 1);
-  EXPECT_EQ(platforms->front().name, "old");
-  EXPECT_EQ(platforms->front().route.port, 24);
-  EXPECT_EQ(platforms->front().route.user, "user");
 }
 
 TEST(Settings, WhatTheSchemaCannotSayIsCheckedToo) {
-  for (const auto* text : {"[smtp]\nrelay_from = [\"192.0.2.1/24\"]\n", "[[legacy]]\nname = \"old\"\nsmtp = \"mx\"\n", "[[legacy]]\nname = \"old\"\nsmtp = \"ftp://x\"\n"}) {
+  for (const auto* text : {"[smtp]\nrelay_from = [\"192.0.2.1/24\"]\n", "[smtp]\nrelay_from = [\"nowhere\"]\n"}) {
     const auto values = config::parse(settings_schema(), text, "file");
     ASSERT_TRUE(values) << text;
     EXPECT_FALSE(check_settings(*values)) << text;

@@ -43,17 +43,13 @@ Result<void> set_platform(Txn& txn, const LegacyPlatform& platform) {
 Result<void> remove_platform(Txn& txn, std::string_view name) {
   RELAIS_TRY_VOID(need_platform(txn, name));
   std::string user;
-  RELAIS_TRY_VOID(each_account(txn, [&](const AccountRecord& record) {
-    if (record.account.placement.legacy == name) user = record.account.address;
-    return user.empty();
-  }));
   Result<void> outcome;
-  RELAIS_TRY_VOID(txn.range(Table::origins, "", [&](std::string_view key, std::string_view value) {
-    const auto origin = decode_origin(value);
-    const auto number = decode_number(key);
-    if (!origin) outcome = fail(origin.error());
-    if (!number) outcome = fail(number.error());
-    if (outcome && origin->platform == name) user = "number " + std::to_string(*number);
+  RELAIS_TRY_VOID(each_account(txn, [&](AccountRecord& record) {
+    const auto found = locate(txn, std::move(record));
+    if (!found)
+      outcome = fail(found.error());
+    else if (found->account.placement.legacy == name || found->origin.platform == name)
+      user = found->account.address;
     return outcome.has_value() && user.empty();
   }));
   RELAIS_TRY_VOID(std::move(outcome));

@@ -66,7 +66,9 @@ TEST_F(MovesTest, PlatformsAreKeptCheckedAndListed) {
 
 TEST_F(MovesTest, APlatformStaysWhileAnAccountNamesIt) {
   const auto ann = add_legacy("ann@example.org");
-  EXPECT_EQ(d.run(d->remove_platform("old")).error().code, "INUSE");
+  const auto in_use = d.run(d->remove_platform("old"));
+  EXPECT_EQ(in_use.error().code, "INUSE");
+  EXPECT_TRUE(in_use.error().text.contains("ann@example.org")) << in_use.error().text;
   ASSERT_TRUE(d.run(d->change_placement(ann.number, 1, Placement{})));
   EXPECT_EQ(d.run(d->remove_platform("old")).error().code, "INUSE") << "its origin";
   ASSERT_TRUE(d.run(d->set_origin(ann.number, {})));

@@ -3,10 +3,12 @@
 
 #include "base/result.h"
 #include "directory/route.h"
+#include "net/tls.h"
 #include "smtp/outbound/tls_policy.h"
 
 #include <compare>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -28,6 +30,9 @@ struct Destination {
 struct DestinationRule {
   std::optional<TlsLevel> tls{};      ///< not given: `may`, or `verify` where there are credentials
   std::optional<Credentials> auth{};  ///< fixed next hops alone
+  bool implicit_tls = false;          ///< fixed next hops alone: TLS from the first octet on
+  /// Fixed next hops alone: authorities of their own; null: those of all hosts.
+  std::shared_ptr<const net::TlsContext> tls_context{};
 };
 
 /// "mx:example.net", "smtp:relay.example:25", "lmtp:[2001:db8::1]:24", "legacy:old", "account:17", "local".

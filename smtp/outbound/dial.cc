@@ -25,7 +25,8 @@ ConnectOptions connect_options(const Dialer& dialer, const Host& host, const std
   options.hello_name = dialer.hostname;
   options.lmtp = host.lmtp;
   options.tls = host.tls;
-  options.tls_context = dialer.tls;
+  options.implicit_tls = host.implicit_tls;
+  options.tls_context = host.tls_context ? host.tls_context : dialer.tls;
   options.credentials = host.auth;
   options.timeouts = dialer.timeouts;
   options.workers = dialer.workers;

@@ -95,6 +95,8 @@ Host host_of(Candidate candidate, const Search& search, bool lmtp) {
   host.tls = std::move(candidate.tls);
   host.lmtp = lmtp;
   host.auth = search.rule.auth;
+  host.implicit_tls = search.rule.implicit_tls;
+  host.tls_context = search.rule.tls_context;
   return host;
 }
 
@@ -306,6 +308,8 @@ struct Outbound::Impl {
     Search search;
     search.rule = rule_for(destination);
     search.rule.auth.reset();
+    search.rule.implicit_tls = false;
+    search.rule.tls_context.reset();
     search.need = need;
     search.domain = destination.name;
     search.port = options.mx_port;

@@ -28,6 +28,8 @@ struct Host {
   TlsPolicy tls;
   bool lmtp = false;
   std::optional<Credentials> auth;
+  bool implicit_tls = false;
+  std::shared_ptr<const net::TlsContext> tls_context{};  ///< null: the dialer's
 };
 
 struct HostList {

@@ -1,13 +1,33 @@
 // The table of legacy platforms.
 #include "smtp/outbound/legacy.h"
 
+#include "net/tls.h"
+
 namespace relais::smtp {
 
-LegacyPlatforms::LegacyPlatforms(std::vector<LegacyPlatform> platforms) : table_(table_of(std::move(platforms))) {}
+Result<std::optional<LegacyHop>> hop_of(const directory::LegacyPlatform& platform) {
+  using Tls = directory::LegacyService::Tls;
+  const auto& service = platform.delivery;
+  if (!service.configured()) return std::optional<LegacyHop>{};
+  LegacyHop hop;
+  hop.name = platform.name;
+  hop.destination = {platform.delivery_lmtp ? Destination::Kind::lmtp : Destination::Kind::smtp, service.host, service.port};
+  hop.rule.tls = service.tls == Tls::none ? TlsLevel::none : service.verify ? TlsLevel::verify : TlsLevel::encrypt;
+  hop.rule.implicit_tls = service.tls == Tls::implicit;
+  if (!platform.ca_file.empty() && service.tls != Tls::none) {
+    RELAIS_TRY(hop.rule.tls_context, net::TlsContext::client(platform.ca_file, true));
+  }
+  return std::optional(std::move(hop));
+}
 
-std::shared_ptr<const LegacyPlatforms::Table> LegacyPlatforms::table_of(std::vector<LegacyPlatform> platforms) {
+LegacyPlatforms::LegacyPlatforms(std::vector<LegacyHop> hops) : table_(table_of(std::move(hops))) {}
+
+std::shared_ptr<const LegacyPlatforms::Table> LegacyPlatforms::table_of(std::vector<LegacyHop> hops) {
   auto table = std::make_shared<Table>();
-  for (auto& platform : platforms) table->insert_or_assign(std::move(platform.name), std::move(platform.route));
+  for (auto& hop : hops) {
+    auto name = hop.name;
+    table->insert_or_assign(std::move(name), std::move(hop));
+  }
   return table;
 }
 
@@ -16,32 +36,32 @@ std::shared_ptr<const LegacyPlatforms::Table> LegacyPlatforms::table() const {
   return table_;
 }
 
-void LegacyPlatforms::set(std::vector<LegacyPlatform> platforms) {
-  auto fresh = table_of(std::move(platforms));
+void LegacyPlatforms::set(std::vector<LegacyHop> hops) {
+  auto fresh = table_of(std::move(hops));
   const std::lock_guard lock(mutex_);
   table_ = std::move(fresh);
 }
 
-std::optional<directory::Route> LegacyPlatforms::find(std::string_view name) const {
+std::optional<Destination> LegacyPlatforms::find(std::string_view name) const {
   const auto known = table();
   const auto found = known->find(name);
   if (found == known->end()) return std::nullopt;
-  return found->second;
+  return found->second.destination;
 }
 
-std::optional<directory::Route> LegacyPlatforms::find_if(const std::function<bool(const directory::Route&)>& takes) const {
+std::optional<DestinationRule> LegacyPlatforms::rule(const Destination& destination) const {
   const auto known = table();
-  for (const auto& [name, route] : *known) {
-    if (takes(route)) return route;
+  for (const auto& [name, hop] : *known) {
+    if (hop.destination == destination) return hop.rule;
   }
   return std::nullopt;
 }
 
 Result<Destination> next_hop(const LegacyPlatforms& platforms, const Destination& destination) {
   if (destination.kind != Destination::Kind::legacy) return destination;
-  const auto route = platforms.find(destination.name);
-  if (!route) return fail(Fault::temporary, "no legacy platform '" + destination.name + "' is configured", "4.3.5");
-  return destination_of(*route, destination.name);
+  auto hop = platforms.find(destination.name);
+  if (!hop) return fail(Fault::temporary, "no legacy platform '" + destination.name + "' that takes mail is known", "4.3.5");
+  return *std::move(hop);
 }
 
 }  // namespace relais::smtp

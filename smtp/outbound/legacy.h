@@ -1,9 +1,9 @@
 // The platforms that accounts are moved away from: where their mail is sent meanwhile.
 #pragma once
 
+#include "directory/legacy.h"
 #include "smtp/outbound/destination.h"
 
-#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -14,26 +14,31 @@
 
 namespace relais::smtp {
 
-/// One of them: "legacy:NAME" is its destination.
-struct LegacyPlatform {
-  std::string name;
-  directory::Route route;  ///< kind smtp or lmtp; its domain is not used
+/// How mail reaches one of them: "legacy:NAME" is its destination.
+struct LegacyHop {
+  std::string name;           ///< of the platform
+  Destination destination{};  ///< of kind smtp or lmtp
+  DestinationRule rule{};     ///< with a level of TLS
 };
 
-/// Those that are configured. Threads: any.
+/// nullopt for a platform that takes no mail. Reads its authorities: blocks for a moment.
+/// Errors: Fault::refused where they cannot be read.
+Result<std::optional<LegacyHop>> hop_of(const directory::LegacyPlatform& platform);
+
+/// A snapshot of the directory's platforms that can be asked without waiting. Whoever changes one gives the new list at once. Threads: any.
 class LegacyPlatforms {
  public:
-  explicit LegacyPlatforms(std::vector<LegacyPlatform> platforms = {});
-  /// Replaces all of them: at a reload.
-  void set(std::vector<LegacyPlatform> platforms);
-  /// nullopt where no platform has that name: its mail waits in the queue until one has.
-  std::optional<directory::Route> find(std::string_view name) const;
-  /// The first one, by name, that the function takes.
-  std::optional<directory::Route> find_if(const std::function<bool(const directory::Route&)>& takes) const;
+  explicit LegacyPlatforms(std::vector<LegacyHop> hops = {});
+  /// Replaces all of them.
+  void set(std::vector<LegacyHop> hops);
+  /// nullopt where no platform of that name takes mail: it waits in the queue until one does.
+  std::optional<Destination> find(std::string_view name) const;
+  /// The rule of the first platform, by name, whose mail is sent to this destination.
+  std::optional<DestinationRule> rule(const Destination& destination) const;
 
  private:
-  using Table = std::map<std::string, directory::Route, std::less<>>;
-  static std::shared_ptr<const Table> table_of(std::vector<LegacyPlatform> platforms);
+  using Table = std::map<std::string, LegacyHop, std::less<>>;
+  static std::shared_ptr<const Table> table_of(std::vector<LegacyHop> hops);
   std::shared_ptr<const Table> table() const;
 
   mutable std::mutex mutex_;
@@ -41,7 +46,7 @@ class LegacyPlatforms {
 };
 
 /// The destination that mail for `destination` is really sent to: legacy ones become smtp or lmtp, others stay as they are.
-/// Errors: Fault::temporary, code "4.3.5", where the platform is not configured.
+/// Errors: Fault::temporary, code "4.3.5", where there is no such platform, or it takes no mail.
 Result<Destination> next_hop(const LegacyPlatforms& platforms, const Destination& destination);
 
 }  // namespace relais::smtp

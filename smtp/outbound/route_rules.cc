@@ -48,8 +48,8 @@ DestinationRule RouteRules::rule(const Destination& destination) const {
     const auto found = std::ranges::find_if(*routes, names_it);
     if (found != routes->end()) {
       rule = rule_of(found->second);
-    } else if (const auto platform = mx ? std::nullopt : legacy_.find_if(leads_there)) {
-      rule = rule_of(*platform);
+    } else if (auto platform = mx ? std::nullopt : legacy_.rule(destination)) {
+      rule = *std::move(platform);
     }
   }
   if (!rule.tls && configured_) rule.tls = configured_(to_string(destination));

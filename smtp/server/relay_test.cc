@@ -43,7 +43,7 @@ class ReroutingLaneTest : public ::testing::Test {
     const auto target = "smtp://127.0.0.1:" + std::to_string(far->port());
     const auto route = directory::parse_route("elsewhere.test", target, "", "none");
     ASSERT_TRUE(route && platform.run(platform.names->set_route(*route)));
-    legacy.set({{"old", *route}});
+    legacy.set({{"old", destination_of(*route, ""), rule_of(*route)}});
     rules.set({*route});
     destination = "smtp:127.0.0.1:" + std::to_string(far->port());
     OutboundOptions options;
@@ -200,12 +200,23 @@ TEST(RouteRules, CredentialsAndTlsGoWithTheDestination) {
   EXPECT_FALSE(rules.rule({Destination::Kind::mx, "other.test", 0}).tls);
   EXPECT_EQ(rules.rule({Destination::Kind::mx, "y.test", 0}).tls, TlsLevel::verify);
   EXPECT_EQ(rules.rule({Destination::Kind::mx, "sure.test", 0}).tls, TlsLevel::verify);
-  const auto old = directory::parse_route("legacy.invalid", "lmtp://old.test:24", "", "may");
-  ASSERT_TRUE(old);
-  legacy.set({{"old", *old}});
-  EXPECT_EQ(rules.rule({Destination::Kind::lmtp, "old.test", 24}).tls, TlsLevel::may);
+  directory::LegacyPlatform old{.name = "old", .delivery = {.host = "old.test", .port = 24}, .delivery_lmtp = true};
+  using Tls = directory::LegacyService::Tls;
+  for (const auto& [tls, verify, level] : {std::tuple{Tls::none, true, TlsLevel::none}, std::tuple{Tls::starttls, true, TlsLevel::verify},
+                                           std::tuple{Tls::starttls, false, TlsLevel::encrypt}, std::tuple{Tls::implicit, true, TlsLevel::verify}}) {
+    old.delivery.tls = tls;
+    old.delivery.verify = verify;
+    legacy.set({hop_of(old).value().value()});
+    const auto rule = rules.rule({Destination::Kind::lmtp, "old.test", 24});
+    EXPECT_EQ(rule.tls, level);
+    EXPECT_EQ(rule.implicit_tls, tls == Tls::implicit);
+    EXPECT_FALSE(rule.tls_context);
+  }
+  old.ca_file = "/no/such/file";
+  EXPECT_EQ(hop_of(old).error().fault, Fault::refused);
   EXPECT_EQ(next_hop(legacy, {Destination::Kind::legacy, "old", 0}).value(), (Destination{Destination::Kind::lmtp, "old.test", 24}));
-  EXPECT_FALSE(next_hop(legacy, {Destination::Kind::legacy, "other", 0}));
+  EXPECT_EQ(next_hop(legacy, {Destination::Kind::legacy, "other", 0}).error().fault, Fault::temporary);
+  EXPECT_FALSE(hop_of({.name = "silent", .imap = {.host = "old.test", .port = 143}}).value()) << "takes no mail";
 }
 
 }  // namespace
