@@ -541,7 +541,8 @@ class Courier(Server):
         return f"""{exports}
 trap 'exit 0' TERM
 /usr/lib/courier/courier-authlib/authdaemond &
-until [ -S /run/courier/authdaemon/socket ]; do sleep 0.02; done
+authdaemond=$!
+until [ -S /run/courier/authdaemon/socket ]; do kill -0 $authdaemond; sleep 0.02; done
 {listen} {self.imap_port} {tls}{lib}/imaplogin /usr/bin/imapd Maildir &
 {listen} {self.pop3_port} {tls}{lib}/courierpop3login {lib}/courierpop3d Maildir &
 wait
