@@ -80,6 +80,7 @@ class Server:
     `localhost`, is of `authority`.
     """
     name = ""
+    programs = ()  # below /usr
     ports = ("imap", "pop3", "lmtp")
     own_settings = ()  # folders of /etc that it writes to
     prefix = ""  # of the names of all mailboxes but INBOX
@@ -89,7 +90,8 @@ class Server:
     stop_signal = signal.SIGTERM
 
     def __init__(self, directory, tls="none"):
-        assert (net.ROOT / "usr/sbin/dovecot").exists(), f"{net.ROOT} has no mail servers: ./dev deps unpacks them"
+        for program in self.programs:
+            assert (net.ROOT / "usr" / program).exists(), f"{net.ROOT} has no {program}: ./dev deps unpacks it"
         assert tls in ("none", "starttls", "implicit")
         self.dir = pathlib.Path(directory)
         self.dir.mkdir(parents=True)
@@ -174,7 +176,7 @@ cd /
 {self.commands()}
 """
         with open(self.dir / "output", "ab") as output:
-            self.process = subprocess.Popen(["unshare", "--mount", "--propagation", "private", "--pid", "--mount-proc", "--fork", "--kill-child", "sh", "-c", script],
+            self.process = subprocess.Popen(["unshare", "--mount", "--propagation", "private", "--pid", "--mount-proc", "--fork", "--kill-child", "bash", "-c", script],
                                             stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=end_with_us)
         ports = [getattr(self, name + "_port") for name in self.ports]
         relais.wait_until(lambda: self.process.poll() is not None or all(connects(self.host, port) for port in ports), self.name)
@@ -317,6 +319,7 @@ class Dovecot(Server):
     config: text behind our configuration; what it sets again counts.
     """
     name = "dovecot"
+    programs = ("sbin/dovecot", "lib/dovecot/imap", "lib/dovecot/pop3", "lib/dovecot/lmtp")
     master_format = "%u*%m"
 
     def __init__(self, directory, tls="none", storage="maildir", proxy=False, config=""):
@@ -412,6 +415,7 @@ class Cyrus(Server):
     settings: of imapd.conf; they come before ours. altnamespace="no", unixhierarchysep="no" is the view of names that it had for long.
     """
     name = "cyrus"
+    programs = ("lib/cyrus/bin/master", "lib/cyrus/bin/imapd", "lib/cyrus/bin/pop3d", "sbin/saslpasswd2")
     domain = "cyrus.test"  # of users without one
     admin_user, admin_password = "cyrusadmin", "king of the hill"
     stop_signal = signal.SIGTERM
@@ -498,6 +502,7 @@ class Courier(Server):
     settings: of the environment that its configuration files make.
     """
     name = "courier"
+    programs = ("bin/imapd", "lib/courier/courier/courierpop3d", "lib/courier/courier-authlib/authdaemond", "sbin/makeuserdb")
     ports = ("imap", "pop3")
     own_settings = ("courier",)
     prefix = "INBOX."
@@ -545,7 +550,7 @@ authdaemond=$!
 until [ -S /run/courier/authdaemon/socket ]; do kill -0 $authdaemond; sleep 0.02; done
 {listen} {self.imap_port} {tls}{lib}/imaplogin /usr/bin/imapd Maildir &
 {listen} {self.pop3_port} {tls}{lib}/courierpop3login {lib}/courierpop3d Maildir &
-wait
+wait -n
 """
 
     def start(self):
