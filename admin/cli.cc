@@ -77,6 +77,7 @@ int run_command(Invocation& invocation) {
   const auto result = carry_out(command);
   if (!result) return report(result.error(), invocation.as_json);
   std::cout << (invocation.as_json ? result->dump() + "\n" : to_text(command.operation, *result));
+  if (command.operation == "legacy test" && !result->value("good", false)) return kExitRefused;
   return command.operation == "storage check" && !(*result)["problems"].empty() ? kExitDamaged : kExitOk;
 }
 
@@ -244,7 +245,7 @@ class CommandLine {
   void legacy(CLI::App* app) { text_option(app, "legacy", "--legacy", "it still lives on this legacy platform (relais legacy add)"); }
 
   void add_legacy() {
-    auto* legacy = group("legacy", "platforms that accounts are moved away from: add, list, rm");
+    auto* legacy = group("legacy", "platforms that accounts are moved away from: add, test, list, rm");
     auto* add = operation(legacy, "add", "tell of a platform, or replace what was told; it takes effect at once");
     argument(add, "name", "NAME", "1 to 64 of a-z 0-9 - _ .");
     text_option(add, "imap", "--imap", "HOST:PORT of its IMAP; behind the port of any service may stand its own TLS mode, as in 192.0.2.1:24,none");
@@ -269,6 +270,10 @@ class CommandLine {
     text_option(add, "forward", "--forward", "how it is told the client's address: none (default), id (ID, XCLIENT) or proxy (PROXY protocol)");
     add->add_flag_callback("--learn-passwords", [this] { invocation_.command.request["learn_passwords"] = true; },
                            "keep hashes of the passwords that it accepts, for when its accounts have moved");
+    auto* test = operation(legacy, "test", "dial each of its services as a migration will; exit code 1 where something is missing");
+    argument(test, "name", "NAME", "as in legacy list");
+    test->add_option_function<std::string>("ACCOUNT", [this](const std::string& value) { invocation_.command.request["address"] = value; },
+                                           "whom the master logs in as; default: the first account that lives there");
     operation(legacy, "list", "the platforms");
     argument(operation(legacy, "rm", "forget a platform that no account names any more"), "name", "NAME", "as in legacy list");
   }

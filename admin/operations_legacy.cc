@@ -1,6 +1,8 @@
-// relais legacy add|list|rm
+// relais legacy add|test|list|rm
 #include "admin/operations.h"
 
+#include "admin/legacy_probe.h"
+#include "base/check.h"
 #include "directory/digest.h"
 #include "smtp/outbound/legacy.h"
 
@@ -110,6 +112,59 @@ net::Task<json> add(Backend& backend, const json& request) {
   co_return row;
 }
 
+// The account that is named, else the first one that lives there.
+net::Task<directory::Located> account_on(Backend& backend, const std::string& platform, std::string address) {
+  if (address.empty()) {
+    RELAIS_CO_TRY(const auto accounts, co_await backend.directory.accounts(""));
+    for (const auto& account : accounts) {
+      if (account.placement.legacy == platform) address = account.address;
+      if (!address.empty()) break;
+    }
+    if (address.empty())
+      co_return fail(Fault::refused, "no account is known to live there: relais account add ADDRESS --legacy " + platform);
+  }
+  RELAIS_CO_TRY(const auto account, co_await backend.directory.find(address));
+  if (!account) co_return fail(Fault::refused, "no account '" + address + "'; relais account list shows those there are");
+  RELAIS_CO_TRY(auto located, co_await backend.moves.located(account->number));
+  if (!located || located->platform() != platform) co_return fail(Fault::refused, account->address + " is no account of " + platform);
+  co_return *std::move(located);
+}
+
+net::Task<json> test(Backend& backend, const json& request) {
+  RELAIS_CO_TRY(const auto name, text_argument(request, "name"));
+  RELAIS_CO_TRY(const auto platform, co_await backend.moves.platform(name));
+  if (!platform)
+    co_return fail(Fault::refused, "no legacy platform '" + name + "'; relais legacy list shows those there are", "NONEXISTENT");
+  RELAIS_CO_TRY(const auto account, co_await account_on(backend, name, text_argument_or(request, "address", "")));
+  RELAIS_CO_TRY(auto* resolver, backend.mail.resolver());
+  auto* loop = net::Loop::current();
+  RELAIS_CHECK(loop != nullptr);
+  const auto probes = co_await probe_platform(*platform, account, host_name(backend.mail.settings()), *resolver, *loop);
+  bool good = true;
+  auto services = json::array();
+  for (const auto& probe : probes) {
+    good = good && probe.problems.empty();
+    services.push_back({{"service", probe.service},
+                        {"address", probe.address},
+                        {"tls", probe.tls},
+                        {"capabilities", probe.capabilities},
+                        {"facts", probe.facts},
+                        {"notes", probe.notes},
+                        {"problems", probe.problems}});
+  }
+  auto problems = json::array();
+  if (!platform->imap.configured()) problems.push_back("it has no IMAP: mailboxes other than INBOX cannot be read");
+  if (!platform->delivery.configured())
+    problems.push_back("it takes no mail (--lmtp or --smtp): what comes for its accounts waits in the queue");
+  good = good && problems.empty();
+  co_return json{{"name", name},
+                 {"account", account.account.address},
+                 {"user", legacy_user(*platform, account.origin, account.account.address)},
+                 {"services", std::move(services)},
+                 {"problems", std::move(problems)},
+                 {"good", good}};
+}
+
 net::Task<json> list(Backend& backend, const json&) {
   RELAIS_CO_TRY(const auto platforms, co_await backend.moves.platforms());
   auto rows = json::array();
@@ -124,7 +179,7 @@ net::Task<json> remove(Backend& backend, const json& request) {
   co_return json{{"name", name}, {"removed", true}};
 }
 
-constexpr std::array<Operation, 3> kOperations{{{"legacy add", add}, {"legacy list", list}, {"legacy rm", remove}}};
+constexpr std::array<Operation, 4> kOperations{{{"legacy add", add}, {"legacy test", test}, {"legacy list", list}, {"legacy rm", remove}}};
 
 }  // namespace
 

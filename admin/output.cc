@@ -99,6 +99,26 @@ std::string platforms(const json& result) {
   return table(rows);
 }
 
+std::string platform_test(const json& result) {
+  auto out = fmt::format("{} as {}", text(result, "name"), text(result, "account"));
+  if (text(result, "user") != text(result, "account")) out += ", " + text(result, "user") + " there";
+  out += "\n";
+  const auto lines = [&](const json& row, std::string_view key, std::string_view sign) {
+    for (const auto& line : row[std::string(key)]) out += fmt::format("  {} {}\n", sign, line.get<std::string>());
+  };
+  for (const auto& row : result["services"]) {
+    out += fmt::format("{} {}, TLS {}\n", text(row, "service"), text(row, "address"), text(row, "tls").empty() ? "not reached" : text(row, "tls"));
+    std::string capabilities;
+    for (const auto& name : row["capabilities"]) capabilities += " " + name.get<std::string>();
+    if (!capabilities.empty()) out += "   " + capabilities + "\n";
+    lines(row, "facts", "+");
+    lines(row, "notes", "-");
+    lines(row, "problems", "!");
+  }
+  lines(result, "problems", "!");
+  return out + (result.value("good", false) ? "ready for a migration\n" : "something is missing, see !\n");
+}
+
 std::string stats(const json& result) {
   std::vector<Row> rows{{"SHARD", "ACCOUNTS", "MESSAGES", "LIVE", "DEAD", "INDEX", "SEGMENTS", "FREE", "STATE"}};
   for (const auto& row : result["shards"]) {
@@ -160,6 +180,7 @@ std::string to_text(std::string_view operation, const json& result) {
   if (operation == "account passwd") return "password changed\n";
   if (operation == "alias list") return aliases(result);
   if (operation == "legacy list") return platforms(result);
+  if (operation == "legacy test") return platform_test(result);
   if (operation == "legacy add") return fmt::format("{} {}\n", text(result, "name"), result.value("replaced", false) ? "replaced" : "added");
   if (operation == "storage stats") return stats(result);
   if (operation == "storage check") return check(result);

@@ -124,3 +124,66 @@ def test_the_masters_password_is_never_shown(platform, old):
     for path in platform.dir.rglob("*"):
         if path.is_file() and secret.encode() in path.read_bytes():
             assert path.parent.name == "directory" and path.stat().st_mode & 0o077 == 0, path
+
+
+def test_the_test_of_a_platform_dials_each_service(platform, old):
+    address = old.add_user("tested@example.test")
+    old.deliver(address, MESSAGE.format(address, "there"))
+    master = ["--master", old.master_user, "--master-password-stdin"]
+    services = ["--imap", f"{old.host}:{old.imap_port}", "--pop3", f"{old.host}:{old.pop3_port}", "--lmtp", f"{old.host}:{old.lmtp_port}", "--tls", "none"]
+    platform.run("legacy", "add", "old", *services, *master, input=old.master_password + "\n")
+    assert "no account is known to live there" in refused(platform, "legacy", "test", "old")
+    platform.run("account", "add", address, "--legacy", "old")
+
+    done = platform.run("legacy", "test", "old")
+    assert "ready for a migration" in done.stdout and old.master_password not in done.stdout
+    found = platform.json("legacy", "test", "old", address)
+    assert found["good"] and found["account"] == address
+    imap, pop3, lmtp = found["services"]
+    assert (imap["service"], imap["tls"], imap["problems"]) == ("imap", "none", [])
+    assert {"QRESYNC", "UIDPLUS", "IDLE"} <= set(imap["capabilities"]) and any("INBOX: 1 messages" in fact for fact in imap["facts"])
+    assert "UIDL" in pop3["capabilities"] and "maildrop: 1 messages" in pop3["facts"]
+    assert lmtp["facts"] == [f"takes mail for {address}"]
+    assert old.imap(address).select("INBOX")[1] == [b"1"], "nothing has changed there"
+
+    platform.run("legacy", "add", "old", *services, *master, input="another secret\n")
+    done = platform.run("legacy", "test", "old", check=False)
+    assert done.returncode == 1 and "something is missing" in done.stdout and "another secret" not in done.stdout + done.stderr + platform.log()
+    found = platform.run("legacy", "test", "old", "--json", check=False)
+    assert found.returncode == 1 and "AUTHENTICATIONFAILED" in found.stdout
+
+    nobody = relais.free_base_port()
+    platform.run("legacy", "add", "old", "--imap", f"{old.host}:{nobody}", "--lmtp", f"{old.host}:{nobody}", "--tls", "none", *master, input="x\n")
+    done = platform.run("legacy", "test", "old", check=False)
+    assert done.returncode == 1 and done.stdout.count("  ! ") == 2
+    platform.run("legacy", "add", "old", "--imap", f"{old.host}:{old.imap_port}", "--tls", "none")
+    done = platform.run("legacy", "test", "old", check=False)
+    assert done.returncode == 1 and "no master user" in done.stdout and "takes no mail" in done.stdout
+
+
+def test_the_test_of_a_platform_checks_its_certificates(platform, tmp_path):
+    with legacy.dovecot(tmp_path / "tls", tls="starttls") as server:
+        address = server.add_user("ada@example.test")
+        services = ["--imap", f"{server.host}:{server.imap_port}", "--lmtp", f"{server.host}:{server.lmtp_port},none"]
+        master = ["--master", server.master_user, "--master-way", "authzid", "--master-password-stdin"]
+
+        def test(*more):
+            platform.run("legacy", "add", "old", *services, *master, *more, input=server.master_password + "\n")
+            return platform.run("legacy", "test", "old", address, check=False)
+
+        platform.run("legacy", "add", "old", *services)
+        platform.run("account", "add", address, "--legacy", "old")
+        assert test().returncode == 1, "nobody knows who made that certificate"
+        trusted = test("--ca-file", str(server.authority.certificate))
+        assert trusted.returncode == 0 and "TLSv1" in trusted.stdout, trusted.stdout
+        assert test("--no-verify").returncode == 0
+
+
+def test_a_cyrus_administrator_logs_in_as_its_users(platform, tmp_path):
+    with legacy.cyrus(tmp_path / "cyrus") as server:
+        address = server.add_user("ada@example.test")
+        platform.run("legacy", "add", "cyrus", "--imap", f"{server.host}:{server.imap_port}", "--lmtp", f"{server.host}:{server.lmtp_port}", "--tls", "none",
+                     "--master", server.master_user, "--master-way", "cyrus", "--master-password-stdin", input=server.master_password + "\n")
+        platform.run("account", "add", address, "--legacy", "cyrus")
+        done = platform.run("legacy", "test", "cyrus", check=False)
+        assert done.returncode == 0, done.stdout
