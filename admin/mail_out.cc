@@ -130,7 +130,7 @@ Result<void> MailOut::open_all(const config::Values& settings, const fs::path& d
                             .hostname = hostname_,
                             .source_address = source_address};
   transport_ = std::make_unique<smtp::PlatformTransport>(smtp::TransportParts{
-      .dialer = std::make_shared<const smtp::Dialer>(dialer), .routing = routing_, .store = parts_.store});
+      .dialer = std::make_shared<const smtp::Dialer>(dialer), .routing = routing_, .store = parts_.store, .gate = parts_.gate});
   RELAIS_TRY(queue_, OpenQueue::open(settings, dir, parts_.workers, *transport_, routing_, parts_.store, parts_.trace));
   intake_ = std::make_unique<QueueIntake>(queue_->queue());
   auto impatient = dialer;  // a client waits
@@ -138,7 +138,7 @@ Result<void> MailOut::open_all(const config::Values& settings, const fs::path& d
   impatient.max_addresses = 2;
   relays_ = std::make_unique<smtp::SessionRelays>(std::move(impatient));
   signing_ = std::make_unique<smtp::Signing>(parts_.directory, *resolver_, parts_.workers, hostname_);
-  outgoing_ = std::make_unique<smtp::Outgoing>(smtp::Outgoing{.intake = *intake_, .relays = relays_.get(), .signer = signing_.get(), .sending = &sending_});
+  outgoing_ = std::make_unique<smtp::Outgoing>(smtp::Outgoing{.intake = *intake_, .relays = relays_.get(), .signer = signing_.get(), .sending = &sending_, .gate = &parts_.gate});
   outgoing_->check = [this](smtp::Destination destination) -> net::Task<void> {
     auto found = co_await outbound_->hosts(std::move(destination), smtp::TlsNeed::usual);
     if (!found) co_return fail(std::move(found).error());
@@ -151,6 +151,10 @@ smtp::DeliveryParts MailOut::delivery_parts() noexcept { return {.intake = intak
 
 Result<void> MailOut::start(net::LoopPool& loops) {
   loops_ = &loops;
+  // Where an account goes from its freeze, its mail goes at once.
+  parts_.directory.listen({.placement_changed = [this](directory::AccountNumber account, const directory::Placement& placement) {
+    if (placement.kind != directory::Placement::Kind::moving) spawn(release(account));
+  }});
   const auto read = [this]() -> net::Task<void> {
     RELAIS_CO_TRY_VOID(co_await refresh_routes());
     co_return co_await refresh_platforms();
@@ -190,6 +194,11 @@ Result<void> MailOut::reload(const config::Values& settings) {
   }
   relays_->forget_pauses();
   return {};
+}
+
+net::asio::awaitable<void> MailOut::release(directory::AccountNumber account) {
+  if (const auto done = co_await queue_->queue().release_account(account); !done)
+    log::event(log::Level::error, "queue not released", {{"account", account}, {"reason", done.error().text}, {"detail", done.error().detail}});
 }
 
 void MailOut::spawn(net::asio::awaitable<void> work) {

@@ -4,6 +4,7 @@
 #include "admin/settings.h"
 #include "antispam/sending_limits.h"
 #include "directory/moves.h"
+#include "directory/placement_gate.h"
 #include "net/https.h"
 #include "net/loop.h"
 #include "net/worker_pool.h"
@@ -51,6 +52,7 @@ struct MailOutParts {
   storage::Store& store;
   net::WorkerPool& workers;
   smtp::TraceLog& trace;
+  directory::PlacementGate& gate;
 };
 
 /// Threads: constructed, started, stopped and destroyed on one; what sessions use is for any. Members are declared in the order in which they depend on
@@ -82,8 +84,6 @@ class MailOut {
   net::Task<void> routes_changed(std::vector<std::string> destinations);
   /// A legacy platform was set or removed: likewise.
   net::Task<void> platform_changed(std::string name);
-  /// An account's placement has changed: what waited for it is tried at once. Threads: any.
-  net::Task<void> placement_changed(directory::AccountNumber account) { return queue_->queue().release_account(account); }
 
  private:
   MailOut(const config::Values& settings, const std::filesystem::path& dir, MailOutParts parts);
@@ -95,6 +95,7 @@ class MailOut {
   net::Task<void> send_report(smtp::TlsReport report);
   net::Task<void> mail_report(const smtp::TlsReport& report);
   net::asio::awaitable<void> housekeeping();
+  net::asio::awaitable<void> release(directory::AccountNumber account);
   void spawn(net::asio::awaitable<void> work);
 
   class QueueIntake;

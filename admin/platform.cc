@@ -77,8 +77,9 @@ Result<void> Platform::open() {
   RELAIS_TRY(data_, Data::open(layout_, settings_, workers_));
   RELAIS_TRY_VOID(empty_spool(layout_.spool()));
   RELAIS_TRY(trace_, smtp::FileTraceLog::open(trace_options(settings_, layout_.root)));
+  gate_ = std::make_unique<directory::PlacementGate>(*data_->directory);
   limits_ = std::make_unique<antispam::RateLimits>(rate_limits(settings_));
-  RELAIS_TRY(out_, MailOut::open(settings_, layout_.root, MailOutParts{*data_->directory, *data_->store, workers_, *trace_}));
+  RELAIS_TRY(out_, MailOut::open(settings_, layout_.root, MailOutParts{*data_->directory, *data_->store, workers_, *trace_, *gate_}));
   delivery_ = std::make_unique<smtp::Delivery>(*data_->store, *data_->directory, delivery_options(settings_), system_clock(), out_->delivery_parts());
   mail_ = running_mail(settings_, layout_.root, *out_, *trace_);
   backend_ = std::make_unique<Backend>(data_->backend(workers_, *mail_));

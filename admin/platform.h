@@ -10,6 +10,7 @@
 #include "admin/operations.h"
 #include "admin/settings.h"
 #include "antispam/rate_limits.h"
+#include "directory/placement_gate.h"
 #include "net/listener.h"
 #include "net/loop.h"
 #include "net/throttle.h"
@@ -73,6 +74,7 @@ class Platform {
   std::shared_ptr<net::TlsContext> tls_;
   std::unique_ptr<Data> data_;
   std::unique_ptr<smtp::FileTraceLog> trace_;
+  std::unique_ptr<directory::PlacementGate> gate_;
   net::Throttle throttle_;
   std::unique_ptr<antispam::RateLimits> limits_;
   std::unique_ptr<MailOut> out_;

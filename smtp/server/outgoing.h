@@ -2,6 +2,7 @@
 #pragma once
 
 #include "antispam/sending_limits.h"
+#include "directory/placement_gate.h"
 #include "net/loop.h"
 #include "net/task.h"
 #include "smtp/outbound/destination.h"
@@ -106,6 +107,7 @@ struct Outgoing {
   Relays* relays = nullptr;                   ///< null: what could be relayed inside the session is queued
   Signer* signer = nullptr;                   ///< null: nothing is signed
   antispam::SendingLimits* sending = nullptr; ///< null: accounts may send without limit
+  directory::PlacementGate* gate = nullptr;   ///< null: nothing is given to legacy platforms inside a session, all of it is queued
   /// Whether a destination can take mail at all: Fault::refused with an enhanced status where it is known that it can't (no such domain, null MX).
   /// Asked at RCPT, where the user can still correct a typing error; nothing is waited for longer than Options::domain_check. Empty: not asked.
   std::function<net::Task<void>(Destination)> check{};

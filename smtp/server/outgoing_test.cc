@@ -271,6 +271,33 @@ TEST_F(Leaving, DomainsThatTakeNoMailAreRefusedAtOnce) {
   EXPECT_THAT(talk, HasSubstr("\r\n550 5.1.2 no such domain\r\n250 2.1.5 recipient ok\r\n250 2.1.5 recipient ok\r\n"));
 }
 
+TEST_F(Leaving, ATransferToTheLegacyPlatformIsAGuestUntilItsReply) {
+  platform.add("old@example.test");
+  legacy("old@example.test");
+  const auto number = platform.run(platform.names->find("old@example.test")).value()->number;
+  directory::PlacementGate::Presence at_check;
+  directory::PlacementGate::Presence at_send;
+  platform.relays.on_check = [&] { at_check = platform.gate.presence(number); };
+  platform.relays.on_send = [&] { at_send = platform.gate.presence(number); };
+  EXPECT_THAT(say(Service::mx, transaction("<a@elsewhere.test>", {"<old@example.test>"}, "Subject: x\r\n\r\nbody\r\n")), HasSubstr("relayed as"));
+  EXPECT_EQ(at_check.guests, 0U) << "a slow sender holds up no freeze";
+  EXPECT_EQ(at_send.transfers, 1U);
+  EXPECT_EQ(platform.gate.presence(number).guests, 0U);
+}
+
+TEST_F(Leaving, WhatFindsItsAccountMovingAtTheEndOfTheContentIsQueued) {
+  platform.add("old@example.test");
+  legacy("old@example.test");
+  platform.relays.on_check = [&] {
+    // The freeze begins between RCPT and the end of the content.
+    auto account = platform.run(platform.names->find("old@example.test")).value().value();
+    ASSERT_TRUE(platform.run(platform.names->change_placement(account.number, account.placement.epoch, {directory::Placement::Kind::moving, 0, "old", 0})));
+  };
+  platform.relays.on_send = [] { FAIL() << "given to the old side in a freeze"; };
+  EXPECT_THAT(say(Service::mx, transaction("<a@elsewhere.test>", {"<old@example.test>"}, "Subject: x\r\n\r\nbody\r\n")), HasSubstr("queued as"));
+  EXPECT_THAT(platform.intake.recipients(), ElementsAre("legacy:old a@elsewhere.test old@example.test"));
+}
+
 TEST_F(Leaving, ARefusalOfTheLegacyPlatformIsOursAndTraced) {
   const auto old = platform.add("old@example.test");
   platform.add("ghost@example.test");

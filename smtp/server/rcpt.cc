@@ -101,7 +101,8 @@ net::Task<Reply> Session::add_recipient(AcceptedRecipient recipient) {
   // Half of an alias is not an answer: all of its targets or none.
   std::vector<OnwardTarget> onward;
   for (auto& way : found->onward) {
-    OnwardTarget target{.why = way.why, .address = std::move(way.address), .destination = std::move(way.destination), .sender = transaction_.sender};
+    OnwardTarget target{.why = way.why, .address = std::move(way.address), .destination = std::move(way.destination),
+                        .sender = transaction_.sender, .account = std::move(way.account)};
     RELAIS_CO_TRY(auto taken, co_await check_onward(target, address));
     if (!taken.positive()) co_return taken;
     onward.push_back(std::move(target));

@@ -49,6 +49,20 @@ bool Session::relayed_in_session() const {
          std::ranges::none_of(transaction.recipients, [](const AcceptedRecipient& recipient) { return recipient.notify.success(); });
 }
 
+// From here to the host's reply the accounts' placements cannot change. Not from RCPT: a slow sender could hold up a freeze.
+net::Task<std::vector<directory::Guest>> Session::enter_accounts(const std::vector<std::uint32_t>& sent) {
+  std::vector<directory::Guest> guests;
+  for (const auto i : sent) {
+    const auto& account = transaction_.onward[i].account;
+    if (!account) continue;
+    auto* gate = context_.platform.outgoing->gate;
+    if (gate == nullptr) co_return fail(Fault::temporary, "nobody watches over the account's placement");
+    RELAIS_CO_TRY(auto guest, co_await gate->enter(*account, directory::GuestKind::smtp_transfer, connection_->loop(), {}));
+    guests.push_back(std::move(guest));
+  }
+  co_return guests;
+}
+
 net::asio::awaitable<std::vector<Reply>> Session::relay_message(Arrival& arrival, const std::vector<bool>& looping) {
   auto& onward = transaction_.onward;
   auto* relay = relay_to(onward.front().destination);
@@ -72,7 +86,10 @@ net::asio::awaitable<std::vector<Reply>> Session::relay_message(Arrival& arrival
     message.recipients.push_back({onward[i].address, recipient.notify, recipient.original});
     sent.push_back(i);
   }
+  auto guests = co_await enter_accounts(sent);
+  if (!guests) co_return co_await enqueue(arrival, looping);  // an account is being moved, or may be: the queue looks again
   const auto answers = co_await relay->send(message);
+  guests->clear();
 
   const bool lmtp = context_.policy.lmtp;
   const Reply accepted{250, "2.0.0", "relayed as " + transaction_.id};

@@ -65,7 +65,7 @@ class ReroutingLaneTest : public ::testing::Test {
     auto& loop = platform.names.loops().at(0);
     auto all = [&]() -> net::asio::awaitable<std::vector<queue::Outcome>> {
       queue::RemoteTransport remote(dialer, platform.clock);
-      ReroutingLane lane(remote.lane(to, loop), *platform.routing, to);
+      ReroutingLane lane(remote.lane(to, loop), *platform.routing, platform.gate, loop, to);
       std::vector<queue::Outcome> out;
       for (const auto& one : what) out.push_back(co_await lane.send(one));
       co_await lane.close();
@@ -141,6 +141,62 @@ TEST_F(ReroutingLaneTest, ADomainThatIsNotThereFailsForGood) {
   EXPECT_EQ(done[0].recipients[0].disposition, queue::Disposition::permanent);
   EXPECT_THAT(done[0].recipients[0].status, StartsWith("5."));
   EXPECT_EQ(done[0].health, queue::Health::good);
+}
+
+// ---- accounts on a legacy platform
+
+class LegacyLaneTest : public ReroutingLaneTest {
+ protected:
+  directory::Account account() { return platform.run(platform.names->find("ada@example.test")).value().value(); }
+  void place(directory::Placement::Kind kind) { ASSERT_TRUE(platform.names.place("ada@example.test", {.kind = kind, .legacy = "old"})); }
+  /// A host that looks who is a guest of the account before it answers the content.
+  class Watched final : public queue::Lane {
+   public:
+    Watched(std::unique_ptr<queue::Lane> next, std::function<void()> look) : next_(std::move(next)), look_(std::move(look)) {}
+    net::asio::awaitable<queue::Outcome> send(const queue::Dispatch& dispatch) override {
+      look_();
+      co_return co_await next_->send(dispatch);
+    }
+    net::asio::awaitable<void> close() override { return next_->close(); }
+
+   private:
+    const std::unique_ptr<queue::Lane> next_;
+    const std::function<void()> look_;
+  };
+  queue::Outcome send_one(std::function<void()> look) {
+    auto& loop = platform.names.loops().at(0);
+    auto all = [&]() -> net::asio::awaitable<queue::Outcome> {
+      queue::RemoteTransport remote(dialer, platform.clock);
+      ReroutingLane lane(std::make_unique<Watched>(remote.lane("legacy:old", loop), look), *platform.routing, platform.gate, loop, "legacy:old");
+      const auto what = dispatch({"ada@example.test"});
+      auto out = co_await lane.send(what);
+      co_await lane.close();
+      co_return out;
+    };
+    return net::run_on(loop, all());
+  }
+};
+
+TEST_F(LegacyLaneTest, TheAccountsPlacementIsHeldUntilTheHostHasAnswered) {
+  host({std::string(kHello) + "C: MAIL FROM:<a@b.test>\nC: RCPT TO:<ada@example.test>\nC: DATA\nS: 250 ok\nS: 250 ok\nS: 354 go\nDATA\nS: 250 2.0.0 kept\nC: QUIT\nS: 221 bye\n"});
+  platform.add("ada@example.test");
+  place(directory::Placement::Kind::legacy);
+  const auto number = account().number;
+  std::uint32_t transfers = 0;
+  const auto done = send_one([&] { transfers = platform.gate.presence(number).transfers; });
+  EXPECT_EQ(done.recipients[0].disposition, queue::Disposition::relayed_without_dsn) << done.recipients[0].text;
+  EXPECT_EQ(transfers, 1U);
+  EXPECT_EQ(platform.gate.presence(number).guests, 0U);
+}
+
+TEST_F(LegacyLaneTest, AnAccountThatIsBeingMovedIsSentElsewhere) {
+  host({"CLOSE\n"});
+  platform.add("ada@example.test");
+  place(directory::Placement::Kind::moving);
+  const auto done = send_one([] { FAIL() << "given to the old side in a freeze"; });
+  ASSERT_EQ(done.recipients[0].disposition, queue::Disposition::elsewhere);
+  EXPECT_EQ(done.recipients[0].moves.front().destination, "account:" + std::to_string(account().number));
+  EXPECT_EQ(far->connections(), 0U);
 }
 
 // ---- relays of sessions

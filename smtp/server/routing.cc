@@ -25,10 +25,11 @@ void place(Whereabouts& found, directory::Account account) {
   using Kind = directory::Placement::Kind;
   switch (account.placement.kind) {
     case Kind::shard: found.accounts.push_back(std::move(account)); return;
-    case Kind::legacy:
-      found.onward.push_back(
-          {Onward::Why::legacy, std::move(account.address), to_string(Destination{Destination::Kind::legacy, account.placement.legacy})});
+    case Kind::legacy: {
+      auto where = to_string(Destination{Destination::Kind::legacy, account.placement.legacy});
+      found.onward.push_back({Onward::Why::legacy, account.address, std::move(where), std::move(account)});
       return;
+    }
     case Kind::moving:
       found.onward.push_back({Onward::Why::moving, std::move(account.address),
                               to_string(Destination{Destination::Kind::account, std::to_string(account.number)})});

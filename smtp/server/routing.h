@@ -8,6 +8,7 @@
 #include "smtp/queue/transport.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,8 +26,9 @@ struct Onward {
     moving,   ///< an account that is being moved: waits
   };
   Why why = Why::remote;
-  std::string address;      ///< what the next host is told
-  std::string destination;  ///< to_string(Destination)
+  std::string address;                          ///< what the next host is told
+  std::string destination;                      ///< to_string(Destination)
+  std::optional<directory::Account> account{};  ///< of Why::legacy: whose placement a transfer acts on
 };
 
 /// Everything that one recipient address leads to.

@@ -134,6 +134,7 @@ class Session {
   std::string client_name() const;
   void trace_received(const Arrival& arrival);
   void trace_policy(std::string detail);
+  net::Task<std::vector<directory::Guest>> enter_accounts(const std::vector<std::uint32_t>& sent);
   net::asio::awaitable<std::vector<Reply>> deliver_each(const std::string& trace, const std::vector<bool>& looping, storage::PreparedPtr message);
   net::asio::awaitable<Reply> deliver_to(std::uint32_t first, std::uint32_t last, const std::string& trace, storage::PreparedPtr message);
   void finish(const std::vector<Reply>& replies, std::uint64_t size, std::chrono::steady_clock::time_point began);

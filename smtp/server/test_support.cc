@@ -156,12 +156,14 @@ class FakeRelay final : public Relay {
  public:
   FakeRelay(FakeRelays& relays, std::string destination) : relays_(relays), destination_(std::move(destination)) {}
   net::asio::awaitable<RelayAnswer> check(std::string, std::string recipient, bool) override {
+    if (relays_.on_check) relays_.on_check();
     if (recipient.starts_with("ghost")) co_return answer(550, "5.1.1 who is that?");
     if (recipient.starts_with("busy")) co_return answer(450, "4.2.1 not now");
     if (recipient.starts_with("silent")) co_return RelayAnswer{.reply = std::nullopt, .host = "old [192.0.2.9]:25", .trouble = "no answer"};
     co_return answer(250, "2.1.5 ok");
   }
   net::asio::awaitable<std::vector<RelayAnswer>> send(const RelayMessage& message) override {
+    if (relays_.on_send) relays_.on_send();
     std::vector<RelayAnswer> answers;
     FakeRelays::Sent sent{destination_, message, {}};
     for (const auto piece : message.content) sent.content += piece;

@@ -99,6 +99,8 @@ class FakeRelays final : public Relays {
     std::string content;
   };
   std::vector<Sent> sent;
+  std::function<void()> on_check{};  ///< runs before the host answers
+  std::function<void()> on_send{};
 };
 
 /// Two shards in memory, a directory with domain example.test, and what sessions need. One test's own.
@@ -132,9 +134,10 @@ class TestPlatform {
   FakeIntake intake;
   FakeRelays relays;
   antispam::SendingLimits sending{{}, clock};
-  Outgoing outgoing{.intake = intake, .relays = &relays, .signer = nullptr, .sending = &sending, .check = {}};
+  Outgoing outgoing{.intake = intake, .relays = &relays, .signer = nullptr, .sending = &sending, .gate = &gate, .check = {}};
   bool with_outgoing = false;
   directory::TestDirectory names;
+  directory::PlacementGate gate{*names};
   storage::ShardedStore shards;
   FaultStore store{shards};
   DeliveryOptions options;

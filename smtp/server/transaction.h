@@ -6,6 +6,7 @@
 #include "smtp/server/routing.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -31,6 +32,7 @@ struct OnwardTarget {
   std::string destination;
   std::string sender;           ///< reverse-path for it: the transaction's, or rewritten (SRS)
   std::uint32_t recipient = 0;  ///< position of the one that brought it in
+  std::optional<directory::Account> account{};  ///< as Onward::account
   bool asked = false;           ///< the destination itself has said that it takes it
 };
 

@@ -42,7 +42,7 @@ std::unique_ptr<queue::Lane> PlatformTransport::lane(const std::string& destinat
     case Kind::lmtp:
     case Kind::legacy: break;
   }
-  return std::make_unique<ReroutingLane>(remote_.lane(destination, loop), parts_.routing, destination);
+  return std::make_unique<ReroutingLane>(remote_.lane(destination, loop), parts_.routing, parts_.gate, loop, destination);
 }
 
 }  // namespace relais::smtp

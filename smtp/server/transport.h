@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/clock.h"
+#include "directory/placement_gate.h"
 #include "smtp/outbound/dial.h"
 #include "smtp/queue/attempt.h"
 #include "smtp/queue/transport.h"
@@ -18,11 +19,13 @@ struct TransportParts {
   std::shared_ptr<const Dialer> dialer;
   Routing& routing;
   storage::Store& store;
+  directory::PlacementGate& gate;
   const Clock& clock = system_clock();
 };
 
 /// Makes the lanes that the platform's queue uses:
-///   mx:, smtp:, lmtp:, legacy:   one connection to one of the destination's hosts, kept for the next message
+///   mx:, smtp:, lmtp:, legacy:   one connection to one of the destination's hosts, kept for the next message; legacy: while it holds the
+///                                placement of the accounts
 ///   local                        the recipient's account as it is now; an alias or a placement that has changed sends it elsewhere
 ///   account:N                    elsewhere once the account is not being moved any more; temporary until then
 /// Threads: any.
