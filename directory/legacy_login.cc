@@ -1,0 +1,98 @@
+// Who is asked for a password, how often, and what is kept of the answer.
+#include "directory/legacy_login.h"
+
+#include "base/log.h"
+#include "directory/digest.h"
+#include "directory/password.h"
+#include "net/address.h"
+
+namespace relais::directory {
+namespace {
+
+std::unexpected<Error> authentication_failed() { return fail(Fault::refused, "authentication failed", "AUTHENTICATIONFAILED"); }
+
+bool is_refusal(const Error& error) { return error.fault == Fault::refused && error.code == "AUTHENTICATIONFAILED"; }
+
+}  // namespace
+
+AskLimits::Key AskLimits::key_of(AccountNumber account, std::string_view address) {
+  const auto parsed = net::parse_address(address, 0);
+  const auto key = parsed ? net::address_key(*parsed) : net::AddressKey{};
+  return {account, key.ipv6, key.value};
+}
+
+void AskLimits::forget_old() {
+  const auto now = clock_.steady_now();
+  std::erase_if(entries_, [now](const auto& entry) { return now - entry.second.began >= kWindow; });
+}
+
+bool AskLimits::may_ask(AccountNumber account, std::string_view address) {
+  const auto key = key_of(account, address);
+  const std::lock_guard lock(mutex_);
+  const auto entry = entries_.find(key);
+  if (entry != entries_.end()) return entry->second.refusals < kRefusals || clock_.steady_now() - entry->second.began >= kWindow;
+  if (entries_.size() >= max_) forget_old();
+  return entries_.size() < max_;
+}
+
+void AskLimits::refused(AccountNumber account, std::string_view address) {
+  const auto key = key_of(account, address);
+  const auto now = clock_.steady_now();
+  const std::lock_guard lock(mutex_);
+  if (entries_.size() >= max_) forget_old();
+  if (entries_.size() >= max_ && !entries_.contains(key)) return;
+  auto& entry = entries_.try_emplace(key, Entry{now, 0}).first->second;
+  if (now - entry.began >= kWindow) entry = {now, 0};
+  ++entry.refusals;
+}
+
+net::Task<Login> LegacyLogin::authenticate(std::string user, std::string password) {
+  using Kind = Placement::Kind;
+  const Wiper wiper(password);
+  RELAIS_CO_TRY(auto found, co_await parts_.moves.locate(user));
+  if (found && found->account.placement.kind == Kind::moving) {
+    RELAIS_CO_TRY_VOID(co_await parts_.gate.await_settled(found->account.number, net::in(parts_.patience)));
+    RELAIS_CO_TRY(found, co_await parts_.moves.locate(user));
+    if (found && found->account.placement.kind == Kind::moving)
+      co_return fail(Fault::temporary, "the account is being moved", "UNAVAILABLE");
+  }
+  if (!found || !check_password(password)) co_return co_await parts_.directory.authenticate(std::move(user), password);
+  if (found->account.placement.kind == Kind::legacy) co_return co_await ask(*std::move(found), password);
+
+  const bool may_ask = found->knowledge != Knowledge::set && !found->origin.platform.empty();
+  if (may_ask && found->knowledge == Knowledge::nothing) co_return co_await ask(*std::move(found), password);
+  auto login = co_await parts_.directory.authenticate(std::move(user), password);
+  if (login || !may_ask || !is_refusal(login.error())) co_return login;
+  co_return co_await ask(*std::move(found), password);
+}
+
+net::Task<Login> LegacyLogin::ask(Located account, std::string password) {
+  const Wiper wiper(password);
+  const auto number = account.account.number;
+  const auto digest = parts_.accepted.digest(number, account.generation, password);
+  if (parts_.accepted.contains(digest)) co_return Login{std::move(account.account)};
+  RELAIS_CO_TRY(auto platform, co_await parts_.moves.platform(account.platform()));
+  if (!platform) co_return fail(Fault::temporary, "the account's platform is not known", "UNAVAILABLE", account.platform());
+  if (!parts_.limits.may_ask(number, client_address_)) co_return authentication_failed();
+  auto there = legacy_user(*platform, account.origin, account.account.address);
+  LegacyAttempt attempt{
+      .platform = *std::move(platform), .user = std::move(there), .password = password, .client_address = client_address_};
+  const auto answer = co_await parts_.check.check(std::move(attempt));
+  if (!answer) {
+    if (!is_refusal(answer.error()))
+      co_return fail(Fault::temporary, "the account's platform does not answer", "UNAVAILABLE",
+                     answer.error().detail.empty() ? answer.error().text : answer.error().detail);
+    parts_.limits.refused(number, client_address_);
+    co_return authentication_failed();
+  }
+  // What has happened meanwhile counts: disabled, removed, moved, or a password set here.
+  RELAIS_CO_TRY(auto now, co_await parts_.moves.located(number));
+  if (!now || !now->account.enabled || (now->knowledge == Knowledge::set && account.knowledge != Knowledge::set))
+    co_return authentication_failed();
+  if (now->account.placement != account.account.placement) co_return fail(Fault::temporary, "the account is being moved", "UNAVAILABLE");
+  parts_.accepted.remember(digest);
+  parts_.moves.learn(number, account.generation, password);
+  co_return Login{std::move(now->account)};
+}
+
+}  // namespace relais::directory
