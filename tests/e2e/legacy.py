@@ -177,7 +177,8 @@ cd /
 """
         with open(self.dir / "output", "ab") as output:
             self.process = subprocess.Popen(["unshare", "--mount", "--propagation", "private", "--pid", "--mount-proc", "--fork", "--kill-child", "bash", "-c", script],
-                                            stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=end_with_us)
+                                            stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=end_with_us,
+                                            start_new_session=True)  # Cyrus, told to stop, tells its process group
         ports = [getattr(self, name + "_port") for name in self.ports]
         relais.wait_until(lambda: self.process.poll() is not None or all(connects(self.host, port) for port in ports), self.name)
         if self.process.poll() is not None:
