@@ -4,6 +4,9 @@
 #include "base/log.h"
 #include "net/address.h"
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_future.hpp>
+
 #include <sys/resource.h>
 
 namespace relais::admin {
@@ -80,6 +83,7 @@ Result<void> Platform::open() {
   gate_ = std::make_unique<directory::PlacementGate>(*data_->directory);
   limits_ = std::make_unique<antispam::RateLimits>(rate_limits(settings_));
   RELAIS_TRY(out_, MailOut::open(settings_, layout_.root, MailOutParts{*data_->directory, *data_->store, workers_, *trace_, *gate_}));
+  legacy_hosts_ = std::make_unique<directory::LegacyHosts>(out_->resolver());
   delivery_ = std::make_unique<smtp::Delivery>(*data_->store, *data_->directory, delivery_options(settings_), system_clock(), out_->delivery_parts());
   mail_ = running_mail(settings_, layout_.root, *out_, *trace_);
   backend_ = std::make_unique<Backend>(data_->backend(workers_, *mail_));
@@ -94,8 +98,30 @@ Result<void> Platform::open() {
   loops_.start();
   delivery_->start(loop);
   RELAIS_TRY_VOID(out_->start(loops_));
+  RELAIS_TRY_VOID(watch_platforms());
   for (const auto& service : services_) service.listener->start();
   return {};
+}
+
+// Sessions announce before login what all legacy platforms have.
+Result<void> Platform::watch_platforms() {
+  const auto read = [this]() -> net::Task<void> {
+    RELAIS_CO_TRY(const auto platforms, co_await data_->directory->platforms());
+    std::vector<std::string> names;
+    for (const auto& platform : platforms) {
+      if (platform.imap.configured()) names.push_back(platform.name);
+    }
+    imap_capabilities_.set_platforms(names);
+    co_return Result<void>{};
+  };
+  auto changed = [this, read](const std::string&) {
+    net::asio::co_spawn(loops_.at(0).context(), read, [](std::exception_ptr thrown, Result<void> done) {
+      if (thrown) std::rethrow_exception(thrown);
+      if (!done) log::event(log::Level::error, "platforms not read", {{"reason", done.error().text}, {"detail", done.error().detail}});
+    });
+  };
+  data_->directory->listen({.platform_changed = std::move(changed)});
+  return net::asio::co_spawn(loops_.at(0).executor(), read(), net::asio::use_future).get();
 }
 
 Result<void> Platform::open_listeners() {
@@ -117,6 +143,7 @@ Result<void> Platform::open_listeners() {
   // The policy may make two servers of a protocol; what limits an account or the process is counted once.
   const imap::Services imap_services{.directory = data_->directory.get(),
                                      .store = data_->store.get(),
+                                     .relay = {data_->directory.get(), legacy_hosts_.get(), gate_.get(), &imap_capabilities_},
                                      .tls = tls_,
                                      .throttle = &throttle_,
                                      .connections = std::make_shared<imap::AccountConnections>()};

@@ -10,7 +10,9 @@
 #include "admin/operations.h"
 #include "admin/settings.h"
 #include "antispam/rate_limits.h"
+#include "directory/legacy_hosts.h"
 #include "directory/placement_gate.h"
+#include "imap/relay/platform_capabilities.h"
 #include "net/listener.h"
 #include "net/loop.h"
 #include "net/throttle.h"
@@ -65,6 +67,7 @@ class Platform {
   Platform(Layout layout, config::Values settings);
   Result<void> open();
   Result<void> open_listeners();
+  Result<void> watch_platforms();
   Result<void> listen(const std::string& name, net::SessionStarter starter, bool implicit_tls, std::string busy_reply);
   Result<void> ready() const;
 
@@ -78,6 +81,8 @@ class Platform {
   net::Throttle throttle_;
   std::unique_ptr<antispam::RateLimits> limits_;
   std::unique_ptr<MailOut> out_;
+  std::unique_ptr<directory::LegacyHosts> legacy_hosts_;
+  imap::PlatformCapabilities imap_capabilities_;
   std::unique_ptr<smtp::Delivery> delivery_;
   std::unique_ptr<MailAccess> mail_;
   std::unique_ptr<Backend> backend_;

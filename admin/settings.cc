@@ -370,6 +370,8 @@ imap::Options imap_options(const Values& settings, const fs::path& dir) {
   options.append_limit = settings.size("imap.append_limit");
   options.max_per_account = static_cast<std::uint32_t>(settings.integer("imap.max_per_account"));
   options.idle_limit = seconds(settings, "imap.idle_limit");
+  options.relay.pump.idle = options.idle_limit;
+  options.relay.pump.write = options.write_limit;
   return options;
 }
 

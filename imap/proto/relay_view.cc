@@ -334,7 +334,14 @@ std::vector<std::string> relay_capabilities(const std::vector<std::string>& serv
     const auto is = [&](std::string_view name) { return iequals(capability, name); };
     if (is("STARTTLS") || is("LOGINDISABLED") || is("SASL-IR") || is("UNAUTHENTICATE") || is("NOTIFY")) continue;
     if (istarts_with(capability, "AUTH=") || istarts_with(capability, "COMPRESS=")) continue;
-    if (std::ranges::none_of(out, is)) out.push_back(capability);
+    if (std::ranges::any_of(out, is)) continue;
+    // Names are the same in any case (RFC 9051 §6.1.1), but not all clients know; and rights are letters (RFC 4314 §2.1).
+    if (is("IMAP4rev1"))
+      out.emplace_back("IMAP4rev1");
+    else if (is("IMAP4rev2"))
+      out.emplace_back("IMAP4rev2");
+    else
+      out.push_back(istarts_with(capability, "RIGHTS=") ? "RIGHTS=" + to_lower(capability.substr(7)) : capability);
   }
   return out;
 }

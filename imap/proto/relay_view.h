@@ -106,7 +106,8 @@ class RelayView {
 };
 
 /// The list for a relayed session: what the platform announces after login, but for STARTTLS, LOGINDISABLED, AUTH=, SASL-IR, COMPRESS=,
-/// UNAUTHENTICATE, and NOTIFY, which is about more than the commands that pass. Without duplicates.
+/// UNAUTHENTICATE, and NOTIFY, which is about more than the commands that pass. Without duplicates,
+/// in the spelling that clients expect. @param server  in any case
 std::vector<std::string> relay_capabilities(const std::vector<std::string>& server);
 
 }  // namespace relais::imap

@@ -197,9 +197,9 @@ TEST(RelayView, AnIdleIsABoundary) {
 
 TEST(RelayView, CapabilitiesOfARelay) {
   using List = std::vector<std::string>;
-  EXPECT_EQ(relay_capabilities({"IMAP4rev1", "STARTTLS", "AUTH=PLAIN", "SORT", "SASL-IR", "COMPRESS=DEFLATE", "LOGINDISABLED", "NOTIFY",
-                                "UNAUTHENTICATE", "sort", "APPENDLIMIT=5"}),
-            (List{"IMAP4rev1", "SORT", "APPENDLIMIT=5"}));
+  EXPECT_EQ(relay_capabilities({"IMAP4REV1", "IMAP4REV2", "RIGHTS=KXTEN", "STARTTLS", "AUTH=PLAIN", "SORT", "SASL-IR", "COMPRESS=DEFLATE",
+                                "LOGINDISABLED", "NOTIFY", "UNAUTHENTICATE", "sort", "APPENDLIMIT=5"}),
+            (List{"IMAP4rev1", "IMAP4rev2", "RIGHTS=kxten", "SORT", "APPENDLIMIT=5"}));
   EXPECT_EQ(relay_capabilities({}), List{});
 }
 

@@ -8,8 +8,16 @@ namespace relais::imap {
 
 void append_capabilities(std::string& out, Session& session) {
   // LITERAL+ is announced in place of the LITERAL- that IMAP4rev2 implies: it allows all that the other does (RFC 7888 §5).
-  out += "IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ENABLE ID IDLE";
   if (session.state() == State::not_authenticated) {
+    // Clients keep what they were told here, so it must hold wherever the account turns out to live.
+    const auto early = session.server().early_capabilities();
+    out += "IMAP4rev1";
+    if ((early & kImap4rev2) != 0) out += " IMAP4rev2";
+    if ((early & kLiteralPlus) != 0) out += " LITERAL+";
+    out += " SASL-IR";
+    if ((early & kEnable) != 0) out += " ENABLE";
+    if ((early & kId) != 0) out += " ID";
+    if ((early & kIdle) != 0) out += " IDLE";
     if (!session.encrypted() && session.server().tls() != nullptr) out += " STARTTLS";
     if (!session.plaintext_allowed()) out += " LOGINDISABLED";
     const auto& options = session.server().options();
@@ -19,7 +27,8 @@ void append_capabilities(std::string& out, Session& session) {
     return;
   }
   out +=
-      " NAMESPACE UNSELECT UIDPLUS CHILDREN ESEARCH SEARCHRES WITHIN LIST-EXTENDED LIST-STATUS SPECIAL-USE CREATE-SPECIAL-USE MOVE BINARY"
+      "IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ENABLE ID IDLE NAMESPACE UNSELECT UIDPLUS CHILDREN ESEARCH SEARCHRES WITHIN LIST-EXTENDED "
+      "LIST-STATUS SPECIAL-USE CREATE-SPECIAL-USE MOVE BINARY"
       " CONDSTORE QRESYNC STATUS=SIZE MULTIAPPEND OBJECTID SAVEDATE PARTIAL UTF8=ACCEPT QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE "
       "APPENDLIMIT=";
   append_number(out, session.server().options().append_limit);

@@ -4,6 +4,7 @@
 #include "base/metrics.h"
 #include "imap/proto/login.h"
 #include "imap/server/capability.h"
+#include "imap/server/legacy_login.h"
 #include "net/throttle.h"
 
 namespace relais::imap {
@@ -18,15 +19,28 @@ std::string throttled_name(const Session& session, std::string_view user) {
 }  // namespace
 
 net::Task<std::chrono::milliseconds> wait_for_turn(Session& session, std::string user, std::chrono::milliseconds waited) {
-  RELAIS_CO_TRY(const auto total, co_await net::wait_for_turn(session.server().throttle(), session.connection(), throttled_name(session, user), waited));
-  if (total > waited) session.log().event(log::Level::info, "login_slowed_down", {{"user", user}, {"milliseconds", (total - waited).count()}});
+  RELAIS_CO_TRY(const auto total,
+                co_await net::wait_for_turn(session.server().throttle(), session.connection(), throttled_name(session, user), waited));
+  if (total > waited)
+    session.log().event(log::Level::info, "login_slowed_down", {{"user", user}, {"milliseconds", (total - waited).count()}});
   co_return total;
 }
 
-Result<Done> logged_in(Session& session, const directory::Login& login, std::string_view user, std::string_view mechanism) {
+Result<Done> logged_in(Session& session, const directory::Login& login, std::unique_ptr<Relay> relay, std::string_view user,
+                       std::string_view mechanism) {
   const auto& account = login.account;
   if (auto* throttle = session.server().throttle(); throttle != nullptr)
     throttle->succeeded(session.log().peer(), throttled_name(session, user));
+  if (relay) {
+    Done done{"[CAPABILITY"};
+    for (const auto& capability : relay->capabilities()) done.text.append(" ").append(capability);
+    done.text += "] logged in";
+    const auto platform = relay->platform();
+    RELAIS_TRY_VOID(session.hand_over({storage::AccountId{account.number}, 0}, std::move(relay)));
+    session.log().event(log::Level::info, "login",
+                        {{"user", account.address}, {"mechanism", mechanism}, {"tls", session.encrypted()}, {"platform", platform}});
+    return done;
+  }
   if (account.placement.kind != directory::Placement::Kind::shard) {
     // Where the mail is elsewhere or on its way, a wrong guess would show stale mail: nothing is served.
     session.log().event(log::Level::warning, "not_served_here", {{"user", account.address}});
@@ -55,10 +69,12 @@ net::Task<Done> login(Session& session, const Tagged& command) {
   // RFC 9051 §6.2.3: LOGINDISABLED was announced.
   if (!session.plaintext_allowed()) co_return fail(Fault::refused, "LOGIN needs TLS here", "PRIVACYREQUIRED");
   RELAIS_CO_TRY(const auto waited, co_await wait_for_turn(session, args.user));
-  auto login = co_await session.server().directory().authenticate(args.user, std::move(args.password));
+  LegacyLogin who(session.server().directory(), session.server().relay(), session.server().options().relay, session.connection(),
+                  session.log().id());
+  auto login = co_await who.authenticate(args.user, std::move(args.password));
   RELAIS_CO_TRY_VOID(co_await wait_for_turn(session, args.user, waited));  // others may have guessed meanwhile
   if (!login) co_return fail(login_failed(session, std::move(login).error(), args.user, "LOGIN"));
-  co_return logged_in(session, *login, args.user, "LOGIN");
+  co_return logged_in(session, *login, who.take_relay(), args.user, "LOGIN");
 }
 
 }  // namespace relais::imap

@@ -16,7 +16,9 @@ net::Task<std::chrono::milliseconds> wait_for_turn(Session& session, std::string
 
 /// The client proved who it is: enters the authenticated state, and tells the capabilities that it has there.
 /// Errors: Fault::temporary where the account is not served here now, Fault::refused [LIMIT].
-Result<Done> logged_in(Session& session, const directory::Login& login, std::string_view user, std::string_view mechanism);
+/// @param relay  where the account lives elsewhere: the session there, which this one goes on with; else null
+Result<Done> logged_in(Session& session, const directory::Login& login, std::unique_ptr<Relay> relay, std::string_view user,
+                       std::string_view mechanism);
 
 /// The client proved nothing: counts, logs. @return what to reply
 Error login_failed(Session& session, Error error, std::string_view user, std::string_view mechanism);

@@ -3,6 +3,8 @@
 
 #include "base/clock.h"
 #include "directory/directory.h"
+#include "imap/relay/platform_capabilities.h"
+#include "imap/relay/relay.h"
 #include "net/listener.h"
 #include "net/tls.h"
 #include "storage/store.h"
@@ -34,6 +36,7 @@ struct Options {
   std::chrono::seconds write_limit{5 * 60};        ///< a client that takes nothing for so long is closed
   std::string server_name = "Relais";              ///< in the greeting and for ID
   std::string version;                             ///< for ID; empty: not told
+  RelayOptions relay{};                            ///< for accounts that live on a legacy platform
 };
 
 /// How many connections each account has. One for all servers of a process. Threads: any.
@@ -52,6 +55,7 @@ class AccountConnections {
 struct Services {
   directory::Directory* directory = nullptr;
   storage::Store* store = nullptr;
+  RelayServices relay{};                 ///< without `moves`: every account lives here
   std::shared_ptr<net::TlsContext> tls;  ///< for STARTTLS; null: not offered
   net::Throttle* throttle = nullptr;     ///< slows down password guessing; null: not
   const Clock* clock = &system_clock();
@@ -68,6 +72,11 @@ class Server {
   storage::Store& store() const noexcept { return *services_.store; }
   net::TlsContext* tls() const noexcept { return services_.tls.get(); }
   net::Throttle* throttle() const noexcept { return services_.throttle; }
+  const RelayServices& relay() const noexcept { return services_.relay; }
+  /// EarlyCapability bits that may be announced before login.
+  std::uint8_t early_capabilities() const noexcept {
+    return services_.relay.capabilities == nullptr ? std::uint8_t{kAllEarly} : services_.relay.capabilities->common();
+  }
   const Clock& clock() const noexcept { return *services_.clock; }
 
   /// Counts a login. @return false where the account has as many connections as it may have

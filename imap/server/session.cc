@@ -76,7 +76,10 @@ net::asio::awaitable<void> Session::serve(std::shared_ptr<Server> server, std::u
       break;
     }
   }
-  if (!session.out().empty()) {
+  if (session.relay_) {
+    counted().octets_out.add(session.out().size());
+    co_await session.relay_->run(session.log_);  // sends what is pending first
+  } else if (!session.out().empty()) {
     counted().octets_out.add(session.out().size());
     if (auto sent = co_await session.connection_->flush(net::in(kByeLimit)); !sent) {
       session.log_.event(log::Level::debug, "last_words_lost", {{"reason", sent.error().text}});
@@ -233,6 +236,13 @@ Result<void> Session::login(storage::AccountRef account) {
   state_ = State::authenticated;
   framer_.set_limits(FramerLimits{});
   deadline_ = net::in(server_->options().idle_limit);
+  return {};
+}
+
+Result<void> Session::hand_over(storage::AccountRef account, std::unique_ptr<Relay> relay) {
+  RELAIS_TRY_VOID(login(account));
+  relay_ = std::move(relay);
+  logout();  // here
   return {};
 }
 

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "imap/proto/command.h"
 #include "imap/proto/framer.h"
+#include "imap/relay/relay.h"
 #include "imap/server/selected.h"
 #include "imap/server/server.h"
 #include "net/connection.h"
@@ -73,6 +74,8 @@ class Session {
   // ---- state changes
   /// Errors: Fault::refused [LIMIT] where the account has too many connections.
   Result<void> login(storage::AccountRef account);
+  /// The account lives elsewhere: once the reply is sent the session goes on there. Errors: as login().
+  Result<void> hand_over(storage::AccountRef account, std::unique_ptr<Relay> relay);
   void logout() noexcept { state_ = State::logout; }
   /// Null unless State::selected.
   Selected* selected() noexcept { return selected_.get(); }
@@ -150,6 +153,7 @@ class Session {
   bool announced_ = false;
   std::uint16_t bad_commands_ = 0;
   std::string idle_tag_;  ///< of the IDLE in progress; empty: none
+  std::unique_ptr<Relay> relay_;  ///< after hand_over()
   std::unique_ptr<Selected> selected_;
   std::shared_ptr<Watch> watch_;                         ///< from the first SELECT on
   std::unique_ptr<storage::Subscription> subscription_;  ///< feeds watch_

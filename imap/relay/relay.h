@@ -1,0 +1,72 @@
+// A client's session at the legacy platform that still has its account.
+#pragma once
+
+#include "base/log.h"
+#include "directory/legacy_hosts.h"
+#include "directory/moves.h"
+#include "directory/placement_gate.h"
+#include "imap/client/client.h"
+#include "net/pump.h"
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace relais::imap {
+
+class PlatformCapabilities;
+
+/// What relays work with. All of it outlives them.
+struct RelayServices {
+  directory::Moves* moves = nullptr;
+  directory::LegacyHosts* hosts = nullptr;
+  directory::PlacementGate* gate = nullptr;
+  PlatformCapabilities* capabilities = nullptr;  ///< is told what each login shows; null: nobody is
+};
+
+struct RelayOptions {
+  net::PumpLimits pump{};
+  ClientTimeouts timeouts{};
+  std::chrono::seconds login_wait{12};  ///< for an account that is being moved: a little more than a freeze may last
+};
+
+/// A session at the platform, logged in. Made while the client waits for the answer to its login, which is the check of its password; then
+/// joined to the client's connection.
+///
+/// It is a guest of the placement's gate for its life. It is not moved: told to drain it holds the client at the next boundary
+/// (imap/proto/relay_view.h), says BYE, and leaves.
+///
+/// Threads: the loop's of the client's connection, which outlives it.
+class Relay {
+ public:
+  /// Logs in at the platform that the account's placement names, and learns the password that it accepts. Then it enters the gate, which
+  /// reads the placement again.
+  /// @param who  with a placement of kind legacy  @param password  a secret; nullopt: the platform's master user logs in
+  /// @return null where the placement is another by now: to be looked up again. Errors: Fault::refused "AUTHENTICATIONFAILED", of the
+  ///   password; Fault::temporary for everything else, with a detail for the log.
+  static net::Task<std::unique_ptr<Relay>> open(RelayServices services, RelayOptions options, net::Connection& client,
+                                                directory::Located who, std::optional<std::string> password, std::string session_id);
+  ~Relay();
+  Relay(const Relay&) = delete;
+  Relay& operator=(const Relay&) = delete;
+
+  const std::string& platform() const noexcept;
+  /// What the client may count on from now on: for the tagged OK of its login.
+  const std::vector<std::string>& capabilities() const noexcept;
+  /// The tagged OK has been queued or sent; what the client said behind its login is in its buffer. Until the end; both connections are
+  /// closed then. Never throws but for lack of memory.
+  net::asio::awaitable<void> run(const log::Session& log);
+  /// The placement is about to change: the client hears BYE at the next boundary. Before run() too. Idempotent.
+  void drain() noexcept;
+  /// Octets that the client got.
+  std::uint64_t octets() const noexcept;
+
+ private:
+  struct Impl;
+  explicit Relay(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace relais::imap
