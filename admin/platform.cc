@@ -157,6 +157,7 @@ Result<void> Platform::open_listeners() {
 
   const pop::Services pop_services{.directory = data_->directory.get(),
                                    .store = data_->store.get(),
+                                   .relay = {data_->directory.get(), legacy_hosts_.get(), gate_.get()},
                                    .tls = tls_,
                                    .throttle = &throttle_,
                                    .locks = std::make_shared<pop::MaildropLocks>(),

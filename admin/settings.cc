@@ -379,6 +379,8 @@ pop::Options pop_options(const Values& settings) {
   pop::Options options;
   options.idle_limit = seconds(settings, "pop3.idle_limit");
   options.mark_seen = settings.boolean("pop3.mark_seen");
+  options.relay.pump.idle = options.idle_limit;
+  options.relay.pump.write = options.write_limit;
   return options;
 }
 

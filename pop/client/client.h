@@ -25,7 +25,7 @@ struct ClientOptions {
   std::string password;           ///< a secret: never in an Error, never in a log
   std::string authenticate_as{};  ///< not empty: AUTH PLAIN with `user` as authorization identity (RFC 5034, RFC 4616)
   directory::ForwardAddress forward = directory::ForwardAddress::none;
-  std::optional<net::Endpoints> on_behalf_of{};  ///< our client, for `forward`
+  std::optional<net::Endpoints> on_behalf_of{};  ///< our client, for `forward`; without one the connection is our own
   std::string session_id{};                      ///< for `forward`: the id under which our log tells of the session
   std::uint8_t proxy_ttl = 5;                    ///< for `forward`: a loop of relays ends
   bool plaintext_allowed = false;                ///< passwords without TLS

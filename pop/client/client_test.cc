@@ -175,6 +175,8 @@ TEST(PopClient, WhatRefusalsMean) {
       {"+OK\r\n+OK\r\n-ERR [SYS/TEMP] auth server is away\r\n", "temporary SYS/TEMP"},
       {"+OK\r\n+OK\r\n-ERR [SYS/PERM] no such disk\r\n", "temporary SYS/PERM"},
       {"+OK\r\n+OK\r\n-ERR Temporary problem, please try again later\r\n", "temporary SYS/TEMP"},      // Courier
+      {"+OK\r\n-ERR TLS required to log in.\r\n", "temporary SYS/TEMP"},                               // Courier
+      {"+OK\r\n+OK\r\n-ERR POP3 access disabled via insecure connection.\r\n", "temporary SYS/TEMP"},  // Courier
       {"+OK\r\n+OK\r\n-ERR ann lock busy!  Is another session active? (11)\r\n", "temporary IN-USE"},  // qpopper
       {"+OK\r\n+OK\r\n-ERR maildrop already in use\r\n", "temporary IN-USE"},
       {"+OK\r\n+OK\r\n", "temporary"},
@@ -252,6 +254,11 @@ TEST(PopClient, TellsWhoItsClientIsWhereItMay) {
   EXPECT_EQ(played.says, "USER ann\r\nPASS secret\r\n");
   options.forward = ForwardAddress::proxy;
   options.on_behalf_of = net::Endpoints{"192.0.2.7", 4711, "192.0.2.1", 110};
+  net::ScriptedSession waiting([&options](std::unique_ptr<net::Connection> connection) -> net::asio::awaitable<void> {
+    EXPECT_FALSE(co_await Client::open(std::move(connection), options));
+  });
+  EXPECT_EQ(waiting.run().size(), 28U) << "the header does not wait for a greeting: the greeting waits for it";
+  waiting.close();
   played = play("+OK\r\n+OK\r\n+OK\r\n", options);
   EXPECT_EQ(to_hex(played.says.substr(0, 28)), "0d0a0d0a000d0a515549540a2111000cc0000207c00002011267006e");
   EXPECT_EQ(played.says.substr(28), "USER ann\r\nPASS secret\r\n");

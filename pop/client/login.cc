@@ -33,6 +33,7 @@ std::string code_of_words(std::string_view text) {
   const auto words = to_lower(text);
   if (words.contains("lock") || words.contains("in use") || words.contains("busy")) return "IN-USE";
   if (words.contains("temporar") || words.contains("try again")) return "SYS/TEMP";
+  if (words.contains("tls") || words.contains("ssl") || words.contains("insecure")) return "SYS/TEMP";  // it wants TLS first
   return {};
 }
 
@@ -51,11 +52,9 @@ bool has_control(std::string_view text) {
 }  // namespace
 
 net::Task<void> Client::Impl::begin() {
-  if (options.forward == ForwardAddress::proxy && options.on_behalf_of) connection->queue(net::proxy_header(*options.on_behalf_of));
-  if (options.service.tls == LegacyService::Tls::implicit) {
-    RELAIS_CO_TRY_VOID(co_await connection->flush(deadline()));
-    RELAIS_CO_TRY_VOID(co_await handshake());
-  }
+  if (options.forward == ForwardAddress::proxy) connection->queue(net::proxy_header(options.on_behalf_of.value_or(net::Endpoints{})));
+  RELAIS_CO_TRY_VOID(co_await connection->flush(deadline()));
+  if (options.service.tls == LegacyService::Tls::implicit) RELAIS_CO_TRY_VOID(co_await handshake());
   RELAIS_CO_TRY_VOID(co_await greeting());
   if (options.service.tls == LegacyService::Tls::starttls) RELAIS_CO_TRY_VOID(co_await start_tls());
   if (offers_xclient) RELAIS_CO_TRY_VOID(co_await forward_address());

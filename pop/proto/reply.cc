@@ -19,7 +19,7 @@ void append_hex(std::string& out, std::uint32_t number) {
 /// Response code for an error whose own code is not one of POP3's.
 std::string_view code_of(const Error& error) noexcept {
   if (error.code == "AUTHENTICATIONFAILED") return "AUTH";
-  if (error.code == "IN-USE" || error.code == "UTF8" || error.code.starts_with("SYS/")) return error.code;
+  if (error.code == "IN-USE" || error.code == "LOGIN-DELAY" || error.code == "UTF8" || error.code.starts_with("SYS/")) return error.code;
   if (error.fault == Fault::temporary) return "SYS/TEMP";
   if (error.fault == Fault::corrupt) return "SYS/PERM";
   return {};

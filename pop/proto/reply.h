@@ -14,7 +14,7 @@ void append_ok(std::string& out, std::string_view text);
 /// "-ERR [code] text CRLF"; code may be empty. RFC 2449 §8
 void append_err(std::string& out, std::string_view code, std::string_view text);
 /// The one place where an Error becomes POP3 text; its detail never leaves the process.
-/// SYS/TEMP and SYS/PERM, AUTH (RFC 3206 §4, §5), IN-USE (RFC 2449 §8.1.2) as response codes.
+/// SYS/TEMP and SYS/PERM, AUTH (RFC 3206 §4, §5), IN-USE (RFC 2449 §8.1.2) and LOGIN-DELAY (RFC 2449 §8.1) as response codes.
 void append_error(std::string& out, const Error& error);
 
 /// Writes a message as the body of a multi-line reply: byte-stuffed, ended by CRLF "." CRLF (RFC 1939 §3).

@@ -53,7 +53,7 @@ net::Task<void> Session::pass(Command& command) {
   if (user_.empty()) co_return fail(Fault::syntax, "USER first");
   const auto name = std::exchange(user_, {});
   RELAIS_CO_TRY(const auto waited, co_await wait_for_turn(name, {}));
-  auto login = co_await services().directory->authenticate(name, std::move(command.text));
+  auto login = co_await login_.authenticate(name, std::move(command.text));
   RELAIS_CO_TRY_VOID(co_await wait_for_turn(name, waited));  // others may have guessed meanwhile
   if (!login) {
     login_failed(login.error(), name);
@@ -72,7 +72,7 @@ net::Task<void> Session::auth(Command& command) {
     out() += ".\r\n";
     co_return Result<void>{};
   }
-  const auto sasl = directory::make_sasl_server(*services().directory, command.text, encrypted(), options().allow_plaintext);
+  const auto sasl = directory::make_sasl_server(login_, command.text, encrypted(), options().allow_plaintext);
   if (!sasl) co_return fail(Fault::refused, "mechanism not available");
   std::optional<std::string> response;
   if (command.initial) {
@@ -138,6 +138,12 @@ void Session::login_failed(const Error& error, std::string_view name) {
 net::Task<void> Session::login_succeeded(const directory::Account& account, std::string_view name) {
   if (services().throttle != nullptr) services().throttle->succeeded(log_.peer(), login_name(name));
   logins_counter(true).add();
+  if ((relay_ = login_.take_relay())) {
+    log_.event(log::Level::info, "login", {{"user", account.address}, {"tls", encrypted()}, {"platform", relay_->platform()}});
+    append_ok(out(), "logged in");
+    state_ = State::over;  // here
+    co_return Result<void>{};
+  }
   RELAIS_CO_TRY_VOID(co_await open_maildrop(account));
   log_.event(log::Level::info, "login", {{"user", account.address}, {"tls", encrypted()}, {"messages", drop_.count()}});
   std::string text("maildrop has ");

@@ -6,6 +6,7 @@
 #include "net/listener.h"
 #include "net/throttle.h"
 #include "net/tls.h"
+#include "pop/relay/relay.h"
 #include "pop/server/locks.h"
 #include "storage/store.h"
 
@@ -31,12 +32,14 @@ struct Options {
   std::uint32_t max_login_failures = 5;      ///< in one connection
   std::size_t prefetch_octets = 512 * 1024;  ///< of messages that follow, read with one that is asked for in order
   std::size_t prefetch_total = 128U << 20U;  ///< octets of all sessions; above it they read message by message
+  RelayOptions relay{};                      ///< for accounts that live on a legacy platform
 };
 
 /// What sessions work with. All of it outlives every session.
 struct Services {
   directory::Directory* directory = nullptr;
   storage::Store* store = nullptr;
+  RelayServices relay{};                         ///< without `moves`: every account lives here
   std::shared_ptr<const net::TlsContext> tls{};  ///< for STLS; null: not offered
   net::Throttle* throttle = nullptr;             ///< slows down wrong passwords; null: does not
   std::shared_ptr<MaildropLocks> locks{};        ///< null: this server's own

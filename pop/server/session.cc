@@ -60,6 +60,7 @@ Session::Session(std::shared_ptr<Server> server, std::unique_ptr<net::Connection
     : server_(std::move(server)),
       connection_(std::move(connection)),
       log_("pop3", log::new_session_id(), connection_->endpoints().peer_address),
+      login_(*server_->services().directory, server_->services().relay, server_->options().relay, *connection_, log_.id()),
       login_deadline_(net::in(server_->options().login_total)),
       prefetch_(*server_->services().store, server_->prefetched(), server_->options().prefetch_octets, server_->options().prefetch_total) {
   sessions_gauge().add(1);
@@ -73,7 +74,10 @@ net::asio::awaitable<void> Session::run() {
   while (state_ != State::over) {
     if (auto done = co_await one_command(); !done) end_after(done.error());
   }
-  static_cast<void>(co_await flush());
+  if (relay_)
+    co_await relay_->run(log_);  // sends what is queued first
+  else
+    static_cast<void>(co_await flush());
   log_.event(log::Level::debug, "disconnected", {{"retrieved", retrieved_}});
 }
 

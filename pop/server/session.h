@@ -6,6 +6,7 @@
 #include "net/connection.h"
 #include "pop/proto/command.h"
 #include "pop/proto/line.h"
+#include "pop/server/legacy_login.h"
 #include "pop/server/maildrop.h"
 #include "pop/server/prefetch.h"
 #include "pop/server/server.h"
@@ -96,6 +97,7 @@ class Session {
   const std::shared_ptr<Server> server_;
   const std::unique_ptr<net::Connection> connection_;
   const log::Session log_;
+  LegacyLogin login_;
   const net::Deadline login_deadline_;
 
   State state_ = State::authorization;
@@ -104,6 +106,8 @@ class Session {
   bool utf8_ = false;  ///< after UTF8 (RFC 6856 §2.1)
   std::uint32_t bad_commands_ = 0;
   std::uint32_t login_failures_ = 0;
+
+  std::unique_ptr<Relay> relay_;  ///< after a login elsewhere: what follows is said there
 
   // in TRANSACTION
   std::optional<MaildropLocks::Held> held_;
