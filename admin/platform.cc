@@ -84,6 +84,8 @@ Result<void> Platform::open() {
   limits_ = std::make_unique<antispam::RateLimits>(rate_limits(settings_));
   RELAIS_TRY(out_, MailOut::open(settings_, layout_.root, MailOutParts{*data_->directory, *data_->store, workers_, *trace_, *gate_}));
   legacy_hosts_ = std::make_unique<directory::LegacyHosts>(out_->resolver());
+  legacy_logins_ = std::make_unique<LegacyLogins>(directory_options(settings_, layout_.root), *data_->directory, *gate_, *legacy_hosts_, workers_,
+                                                  host_name(settings_));
   delivery_ = std::make_unique<smtp::Delivery>(*data_->store, *data_->directory, delivery_options(settings_), system_clock(), out_->delivery_parts());
   mail_ = running_mail(settings_, layout_.root, *out_, *trace_);
   backend_ = std::make_unique<Backend>(data_->backend(workers_, *mail_));
@@ -126,7 +128,8 @@ Result<void> Platform::watch_platforms() {
 
 Result<void> Platform::open_listeners() {
   const auto& policy = settings_.text("auth.plaintext");
-  const smtp::Platform smtp_platform{*data_->directory, *delivery_, *data_->store, *limits_, throttle_, system_clock(), *trace_, &out_->outgoing()};
+  const smtp::Platform smtp_platform{*data_->directory, *delivery_, *data_->store, *limits_, throttle_, system_clock(), *trace_, &out_->outgoing(),
+                                     &legacy_logins_->parts()};
   const auto smtp_starter = [&](smtp::Service service, bool starttls) {
     return with_plaintext_policy(policy, [&](bool allowed) {
       auto options = smtp_options(settings_, layout_.root, service);

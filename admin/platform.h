@@ -4,6 +4,7 @@
 #include "admin/control.h"
 #include "admin/http_server.h"
 #include "admin/layout.h"
+#include "admin/legacy_check.h"
 #include "admin/lock_file.h"
 #include "admin/mail_access.h"
 #include "admin/mail_out.h"
@@ -83,6 +84,7 @@ class Platform {
   std::unique_ptr<MailOut> out_;
   std::unique_ptr<directory::LegacyHosts> legacy_hosts_;
   imap::PlatformCapabilities imap_capabilities_;
+  std::unique_ptr<LegacyLogins> legacy_logins_;
   std::unique_ptr<smtp::Delivery> delivery_;
   std::unique_ptr<MailAccess> mail_;
   std::unique_ptr<Backend> backend_;

@@ -21,11 +21,15 @@ Session::Done Session::auth(std::string_view rest) {
     protocol_error(args.error());
     co_return Result<void>{};
   }
-  const auto sasl = directory::make_sasl_server(context_.platform.directory, args->mechanism, encrypted(), options.allow_plaintext_auth);
+  const auto& platform = context_.platform;
+  std::optional<directory::LegacyLogin> elsewhere;
+  if (platform.legacy_logins != nullptr) elsewhere.emplace(*platform.legacy_logins, connection_->endpoints().peer_address);
+  auto& judge = elsewhere ? static_cast<directory::Authenticator&>(*elsewhere) : platform.directory;
+  const auto sasl = directory::make_sasl_server(judge, args->mechanism, encrypted(), options.allow_plaintext_auth);
   if (!sasl) {
     // RFC 4954 §6: 538 where only the encryption is missing.
     const bool needs_tls =
-        !encrypted() && directory::make_sasl_server(context_.platform.directory, args->mechanism, true, false) != nullptr;
+        !encrypted() && directory::make_sasl_server(judge, args->mechanism, true, false) != nullptr;
     protocol_error(needs_tls ? 538 : 504, needs_tls ? "5.7.11" : "5.5.4", needs_tls ? "STARTTLS first" : "mechanism not known");
     co_return Result<void>{};
   }

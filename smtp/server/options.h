@@ -4,6 +4,7 @@
 #include "antispam/rate_limits.h"
 #include "base/clock.h"
 #include "directory/directory.h"
+#include "directory/legacy_login.h"
 #include "net/listener.h"
 #include "net/throttle.h"
 #include "net/tls.h"
@@ -70,6 +71,8 @@ struct Platform {
   const Clock& clock = system_clock();
   TraceLog& trace = no_trace();
   const Outgoing* outgoing = nullptr;  ///< null: mail for others is refused
+  /// How passwords are checked that only a legacy platform knows; null: the directory alone judges.
+  const directory::LegacyLoginParts* legacy_logins = nullptr;
 };
 
 /// Makes what a Listener needs. Implicit TLS (465) is the listener's: give it the context there and null here.

@@ -271,6 +271,36 @@ TEST_F(Leaving, DomainsThatTakeNoMailAreRefusedAtOnce) {
   EXPECT_THAT(talk, HasSubstr("\r\n550 5.1.2 no such domain\r\n250 2.1.5 recipient ok\r\n250 2.1.5 recipient ok\r\n"));
 }
 
+class OnePassword final : public directory::LegacyCheck {
+ public:
+  net::Task<void> check(directory::LegacyAttempt attempt) override {
+    asked_by = attempt.client_address;
+    if (away) co_return fail(Fault::temporary, "no answer");
+    if (attempt.password == password) co_return Result<void>{};
+    co_return fail(Fault::refused, "no", "AUTHENTICATIONFAILED");
+  }
+  std::string password;
+  std::string asked_by;
+  bool away = false;
+};
+
+TEST_F(Leaving, SubmissionAsksThePlatformThatTheAccountLivesOn) {
+  legacy("alice@example.test");
+  OnePassword old;
+  directory::AskLimits limits;
+  directory::VerifiedCache accepted(10, std::chrono::seconds(0), platform.clock);
+  const directory::LegacyLoginParts parts{*platform.names, *platform.names, platform.gate, old, limits, accepted};
+  platform.legacy_logins = &parts;
+  EXPECT_THAT(say(Service::submission, ""), HasSubstr("535 5.7.8"));
+  EXPECT_EQ(old.asked_by, "192.0.2.1");
+  old.away = true;
+  EXPECT_THAT(say(Service::submission, ""), HasSubstr("454 4.7.0")) << "never a wrong password";
+  old.away = false;
+  old.password = "secret";
+  EXPECT_THAT(say(Service::submission, transaction("<alice@example.test>", {"<x@elsewhere.test>"}, "From: alice@example.test\r\nSubject: x\r\n\r\nbody\r\n")),
+              HasSubstr("queued as"));
+}
+
 TEST_F(Leaving, ATransferToTheLegacyPlatformIsAGuestUntilItsReply) {
   platform.add("old@example.test");
   legacy("old@example.test");

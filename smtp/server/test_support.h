@@ -122,7 +122,7 @@ class TestPlatform {
   void restart();
   /// Works until nothing is pending, advancing the clock; at most `rounds` times.
   void settle(int rounds = 100);
-  Platform platform() { return {*names, *delivery, store, limits, throttle, clock, trace, with_outgoing ? &outgoing : nullptr}; }
+  Platform platform() { return {*names, *delivery, store, limits, throttle, clock, trace, with_outgoing ? &outgoing : nullptr, legacy_logins}; }
   net::SessionStarter service(Options chosen) { return make_service(std::move(chosen), platform(), nullptr); }
   /// From now on there is a queue, for sessions and for the delivery agent.
   void add_queue();
@@ -136,6 +136,7 @@ class TestPlatform {
   antispam::SendingLimits sending{{}, clock};
   Outgoing outgoing{.intake = intake, .relays = &relays, .signer = nullptr, .sending = &sending, .gate = &gate, .check = {}};
   bool with_outgoing = false;
+  const directory::LegacyLoginParts* legacy_logins = nullptr;
   directory::TestDirectory names;
   directory::PlacementGate gate{*names};
   storage::ShardedStore shards;
