@@ -5,6 +5,7 @@
 #include "antispam/dkim_keys.h"
 #include "base/ascii.h"
 #include "base/encode.h"
+#include "directory/digest.h"
 #include "message/address.h"
 #include "net/dns_records.h"
 
@@ -19,6 +20,7 @@ using net::DnsAnswer;
 using net::DnsType;
 
 constexpr auto kSrv = static_cast<DnsType>(33);  // RFC 2782
+constexpr std::size_t kPolicyId = 16;            // RFC 8461 §3.1: 32 octets at most
 
 std::string type_name(DnsType type) { return type == kSrv ? "SRV" : std::string(net::to_string(type)); }
 
@@ -90,15 +92,15 @@ std::string zone_line(const std::string& name, DnsType type, const std::string& 
 struct Wanted {
   std::string name;
   DnsType type = DnsType::txt;
-  std::string value;     ///< what to publish
+  std::string value;  ///< what to publish
   std::string why;
   /// Whether a published record does. Empty: it must be the value.
   std::function<bool(const std::string& published)> good{};
   /// Published records that have to do with it: others under the same name are no business of ours. Empty: all.
   std::function<bool(const std::string& published)> related{};
-  bool needed = true;    ///< without it mail suffers
-  bool single = false;   ///< with several related ones receivers take none (RFC 7208 §4.5, RFC 7489 §6.6.3, RFC 8461 §3.1, RFC 8460 §3)
-  bool made = true;      ///< there is something to publish already
+  bool needed = true;   ///< without it mail suffers
+  bool single = false;  ///< with several related ones receivers take none (RFC 7208 §4.5, RFC 7489 §6.6.3, RFC 8461 §3.1, RFC 8460 §3)
+  bool made = true;     ///< there is something to publish already
 };
 
 bool starts(const std::string& text, std::string_view prefix) { return istarts_with(text, prefix); }
@@ -125,8 +127,9 @@ json row_of(const Wanted& wanted, const DnsAnswer& answer) {
   good = good && !several;
   std::string state = good ? "ok" : !published.empty() ? "differs" : wanted.needed ? "missing" : "optional";
   if (answer.unknown()) state = "unknown";
-  json row{{"name", wanted.name}, {"type", type_name(wanted.type)}, {"value", wanted.value}, {"why", wanted.why}, {"published", std::move(published)},
-           {"state", state}, {"secure", answer.secure}};
+  json row{{"name", wanted.name},    {"type", type_name(wanted.type)},    {"value", wanted.value},
+           {"why", wanted.why},      {"published", std::move(published)}, {"state", state},
+           {"secure", answer.secure}};
   if (wanted.made) row["zone"] = zone_line(wanted.name, wanted.type, wanted.value);
   if (several) row["trouble"] = "there may be one such record only: of several, receivers take none";
   if (answer.unknown()) row["trouble"] = std::string(to_string(answer.status)) + (answer.detail.empty() ? "" : ": " + answer.detail);
@@ -166,14 +169,15 @@ void add_mail(std::vector<Wanted>& out, const std::string& domain, const std::st
                  .single = true});
 }
 
-void add_tls(std::vector<Wanted>& out, const std::string& domain, const std::string& host, std::int64_t now) {
+void add_tls(std::vector<Wanted>& out, const std::string& domain, const std::string& host) {
   const auto is = [](std::string_view prefix) { return [prefix](const std::string& text) { return starts(text, prefix); }; };
+  // RFC 8461 §3.1: another policy, another id; so it is made of the policy.
+  const auto policy = "version: STSv1 / mode: testing / mx: " + host + " / max_age: 604800";
   out.push_back({.name = "_mta-sts." + domain,
                  .type = DnsType::txt,
-                 .value = "v=STSv1; id=" + std::to_string(now) + ";",
-                 .why = "MTA-STS: others must use TLS; needs https://mta-sts." + domain +
-                        "/.well-known/mta-sts.txt with: version: STSv1 / mode: testing / mx: " + host +
-                        " / max_age: 604800, and a certificate from a known authority",
+                 .value = "v=STSv1; id=" + to_hex(directory::digest(directory::Digest::sha256, policy)).substr(0, kPolicyId) + ";",
+                 .why = "MTA-STS: others must use TLS; needs https://mta-sts." + domain + "/.well-known/mta-sts.txt with: " + policy +
+                        ", and a certificate from a known authority; another id whenever that changes",
                  .good = is("v=STSv1"),
                  .related = is("v=STSv1"),
                  .needed = false,
@@ -193,12 +197,15 @@ void add_services(std::vector<Wanted>& out, const std::string& domain, const std
     std::string_view label;
     std::string_view key;
   };
-  for (const auto& [label, key] : {Service{"_submission", "submission"}, Service{"_submissions", "submissions"}, Service{"_imap", "imap"}, Service{"_imaps", "imaps"},
-                                   Service{"_pop3", "pop3"}, Service{"_pop3s", "pop3s"}}) {
+  for (const auto& [label, key] : {Service{"_submission", "submission"}, Service{"_submissions", "submissions"}, Service{"_imap", "imap"},
+                                   Service{"_imaps", "imaps"}, Service{"_pop3", "pop3"}, Service{"_pop3s", "pop3s"}}) {
     const auto port = settings.integer("listen." + std::string(key));
     const bool offered = port != 0;
-    out.push_back({.name = std::string(label) + "._tcp." + domain, .type = kSrv, .value = offered ? "0 1 " + std::to_string(port) + " " + host : "0 0 0 .",
-                   .why = offered ? "mail programs find the service (RFC 6186, RFC 8314)" : "the service is off here", .needed = false});
+    out.push_back({.name = std::string(label) + "._tcp." + domain,
+                   .type = kSrv,
+                   .value = offered ? "0 1 " + std::to_string(port) + " " + host : "0 0 0 .",
+                   .why = offered ? "mail programs find the service (RFC 6186, RFC 8314)" : "the service is off here",
+                   .needed = false});
   }
 }
 
@@ -208,7 +215,9 @@ net::Task<void> add_keys(std::vector<Wanted>& out, Backend& backend, const std::
     RELAIS_CO_TRY(const auto record, antispam::dkim_record(key));
     const auto want = squeezed(record.value);
     const auto key_part = want.substr(want.find(";p="));
-    out.push_back({.name = record.name, .type = DnsType::txt, .value = record.value,
+    out.push_back({.name = record.name,
+                   .type = DnsType::txt,
+                   .value = record.value,
                    .why = "DKIM: the key of selector " + key.selector + ", " + std::string(to_string(key.state)),
                    .good = [key_part](const std::string& text) { return squeezed(text).contains(key_part); }});
   }
@@ -228,16 +237,18 @@ net::Task<json> dns(Backend& backend, const json& request) {
   RELAIS_CO_TRY(auto* resolver, backend.mail.resolver());
   const auto& settings = backend.mail.settings();
   const auto host = to_lower(host_name(settings));
-  const auto now = system_clock().seconds();
   RELAIS_CO_TRY(const bool ours, co_await backend.directory.is_local_domain(domain));
 
   std::vector<Wanted> wanted;
   add_mail(wanted, domain, host);
   RELAIS_CO_TRY_VOID(co_await add_keys(wanted, backend, domain));
-  add_tls(wanted, domain, host, now);
+  add_tls(wanted, domain, host);
   if (const auto digest = public_key_digest(certificate_files(settings, backend.mail.dir()).front().certificate)) {
-    wanted.push_back({.name = "_25._tcp." + host, .type = DnsType::tlsa, .value = "3 1 1 " + to_hex(*digest),
-                      .why = "DANE: the key of our certificate; counts where the zone is signed", .needed = false});
+    wanted.push_back({.name = "_25._tcp." + host,
+                      .type = DnsType::tlsa,
+                      .value = "3 1 1 " + to_hex(*digest),
+                      .why = "DANE: the key of our certificate; counts where the zone is signed",
+                      .needed = false});
   }
   add_services(wanted, domain, host, settings);
 
@@ -252,7 +263,8 @@ net::Task<json> dns(Backend& backend, const json& request) {
     const auto answer = co_await resolver->query(host, type);
     for (const auto& rdata : answer.records) addresses.push_back(record_text(type, rdata));
   }
-  co_return json{{"domain", domain}, {"hostname", host}, {"local_domain", ours}, {"addresses", std::move(addresses)}, {"records", std::move(rows)}};
+  co_return json{
+      {"domain", domain}, {"hostname", host}, {"local_domain", ours}, {"addresses", std::move(addresses)}, {"records", std::move(rows)}};
 }
 
 constexpr std::array<Operation, 1> kOperations{{{"dns", dns}}};
