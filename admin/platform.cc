@@ -146,7 +146,7 @@ Result<void> Platform::open_listeners() {
   // The policy may make two servers of a protocol; what limits an account or the process is counted once.
   const imap::Services imap_services{.directory = data_->directory.get(),
                                      .store = data_->store.get(),
-                                     .relay = {data_->directory.get(), legacy_hosts_.get(), gate_.get(), &imap_capabilities_},
+                                     .relay = {data_->directory.get(), legacy_hosts_.get(), gate_.get(), &imap_capabilities_, &legacy_logins_->parts()},
                                      .tls = tls_,
                                      .throttle = &throttle_,
                                      .connections = std::make_shared<imap::AccountConnections>()};
@@ -160,7 +160,7 @@ Result<void> Platform::open_listeners() {
 
   const pop::Services pop_services{.directory = data_->directory.get(),
                                    .store = data_->store.get(),
-                                   .relay = {data_->directory.get(), legacy_hosts_.get(), gate_.get()},
+                                   .relay = {data_->directory.get(), legacy_hosts_.get(), gate_.get(), &legacy_logins_->parts()},
                                    .tls = tls_,
                                    .throttle = &throttle_,
                                    .locks = std::make_shared<pop::MaildropLocks>(),

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "directory/legacy_hosts.h"
+#include "directory/legacy_login.h"
 #include "directory/moves.h"
 #include "directory/placement_gate.h"
 #include "imap/client/client.h"
@@ -24,6 +25,8 @@ struct RelayServices {
   directory::LegacyHosts* hosts = nullptr;
   directory::PlacementGate* gate = nullptr;
   PlatformCapabilities* capabilities = nullptr;  ///< is told what each login shows; null: nobody is
+  /// How passwords of accounts that have moved here are checked while only their platform may know them; null: by the directory alone.
+  const directory::LegacyLoginParts* moved = nullptr;
 };
 
 struct RelayOptions {

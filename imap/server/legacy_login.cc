@@ -31,11 +31,18 @@ net::Task<bool> LegacyLogin::relay(const directory::Located& who, const std::opt
   co_return relay_ != nullptr;
 }
 
+net::Task<directory::Login> LegacyLogin::home(std::string user, std::string password) {
+  const directory::Wiper wiper(password);
+  if (services_.moved == nullptr) co_return co_await directory_.authenticate(std::move(user), password);
+  directory::LegacyLogin moved(*services_.moved, client_.endpoints().peer_address);
+  co_return co_await moved.authenticate(std::move(user), password);
+}
+
 net::Task<directory::Login> LegacyLogin::authenticate(std::string user, std::string password) {
   const directory::Wiper wiper(password);
   for (int look = 0; look < kLooks; ++look) {
     RELAIS_CO_TRY(const auto who, co_await locate(user));
-    if (!who || who->account.placement.kind == Placement::Kind::shard) co_return co_await directory_.authenticate(user, password);
+    if (!who || who->account.placement.kind == Placement::Kind::shard) co_return co_await home(std::move(user), password);
     if (who->account.placement.kind == Placement::Kind::moving) {
       RELAIS_CO_TRY_VOID(co_await services_.gate->await_settled(who->account.number, net::in(options_.login_wait)));
       continue;

@@ -10,6 +10,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <functional>
 
 namespace relais::imap {
@@ -57,7 +58,8 @@ std::vector<std::string> with_login(std::vector<std::string> lines,
 
 /// A frontend whose directory has carol on the platform at `port`, and whoever else a test adds.
 struct Front {
-  explicit Front(std::uint16_t port) {
+  using Moved = std::function<const directory::LegacyLoginParts*(Front&)>;
+  explicit Front(std::uint16_t port, const Moved& moved = {}) {
     EXPECT_TRUE(directory.run(directory->add_domain("example.org")));
     directory::LegacyPlatform old;
     old.name = "old";
@@ -67,7 +69,7 @@ struct Front {
     capabilities.set_platforms({"old"});
     auto services = world.services();
     services.directory = &*directory;
-    services.relay = {&*directory, &hosts, &gate, &capabilities};
+    services.relay = {&*directory, &hosts, &gate, &capabilities, moved ? moved(*this) : nullptr};
     auto options = World::plaintext();
     options.relay.login_wait = std::chrono::seconds(1);
     frontend.emplace(session_starter(std::make_shared<Server>(services, options)), net::ListenerOptions{}, 1U);
@@ -104,6 +106,7 @@ struct Front {
   directory::LegacyHosts hosts{resolver};
   directory::PlacementGate gate{*directory};
   PlatformCapabilities capabilities;
+  std::optional<directory::LegacyLoginParts> parts{};
   std::optional<net::TestServer> frontend;
 };
 
@@ -123,6 +126,34 @@ TEST(RelayedLogin, SaslPlainIsTheSame) {
   Front front(platform.port());
   EXPECT_EQ(front.talk("a AUTHENTICATE PLAIN AGNhcm9sAHRoZWlycw==\r\nb LOGOUT\r\n"),
             std::string(kGreeting) + kLoggedIn + "* BYE\r\nb OK\r\n");
+}
+
+class OnePassword final : public directory::LegacyCheck {
+ public:
+  net::Task<void> check(directory::LegacyAttempt attempt) override {
+    ++asked;
+    if (attempt.password == "theirs") co_return Result<void>{};
+    co_return fail(Fault::refused, "no", "AUTHENTICATIONFAILED");
+  }
+  std::atomic<int> asked{0};
+};
+
+TEST(MovedLogin, APasswordThatOnlyThePlatformKnewIsAskedForOnce) {
+  const Platform nobody({"CLOSE"});
+  OnePassword old;
+  directory::AskLimits limits;
+  directory::VerifiedCache accepted(0, std::chrono::seconds(0), system_clock());
+  Front front(nobody.port(), [&](Front& made) {
+    made.parts.emplace(directory::LegacyLoginParts{*made.directory, *made.directory, made.gate, old, limits, accepted});
+    return &*made.parts;
+  });
+  ASSERT_TRUE(front.directory.place("carol@example.org", directory::Placement{}));
+  EXPECT_THAT(front.talk("a LOGIN carol@example.org guess\r\nb LOGOUT\r\n"), HasSubstr("a NO [AUTHENTICATIONFAILED]"));
+  EXPECT_THAT(front.talk("a LOGIN carol@example.org theirs\r\nb LOGOUT\r\n"), HasSubstr("a OK "));
+  directory::wait_for_upgrades(*front.directory);
+  EXPECT_EQ(old.asked, 2);
+  EXPECT_THAT(front.talk("a LOGIN carol@example.org theirs\r\nb LOGOUT\r\n"), HasSubstr("a OK "));
+  EXPECT_EQ(old.asked, 2) << "it is known here now";
 }
 
 TEST(RelayedLogin, AWrongPasswordIsThePlatformsToRefuse) {

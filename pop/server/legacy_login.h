@@ -31,6 +31,8 @@ class LegacyLogin final : public directory::Authenticator {
 
  private:
   net::Task<std::optional<directory::Located>> locate(std::string user);
+  /// Of an account whose mail is here; one that came from a platform may be asked for there.
+  net::Task<directory::Login> home(std::string user, std::string password);
   /// @param password  nullopt: by the master  @return false where the account has to be looked up again
   net::Task<bool> relay(const directory::Located& who, const std::optional<std::string>& password);
 
