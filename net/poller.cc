@@ -43,8 +43,8 @@ void Poller::abandon() noexcept {
     Watch& watch = *watches_;
     remove(watch);
     // Destroying a waiter destroys its coroutine and with it, most often, the watch itself.
-    auto reader = watch.reader_.take();
-    auto writer = watch.writer_.take();
+    const auto readers = watch.reader_.take();
+    const auto writers = watch.writer_.take();
   }
   if (watched_) watched_->release();
   watched_.reset();
@@ -89,11 +89,14 @@ void Poller::dispatch() {
     if ((event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) watch->hung_up_ = true;
     if (in) watch->readable_ = true;
     if (out) watch->writable_ = true;
-    // A resumed coroutine may destroy the watch, so the writer's handler is taken before the reader runs.
-    auto reader = in ? watch->reader_.take() : std::nullopt;
-    auto writer = out ? watch->writer_.take() : std::nullopt;
-    if (reader) std::move (*reader)(Wake::ready);
-    if (writer) std::move (*writer)(Wake::ready);
+    // A resumed coroutine may destroy the watch, so the writers' handlers are taken before a reader runs.
+    auto readers = in ? watch->reader_.take() : WaitSlot::Handlers{};
+    auto writers = out ? watch->writer_.take() : WaitSlot::Handlers{};
+    for (auto* const handlers : {&readers, &writers}) {
+      for (auto& handler : *handlers) {
+        if (handler) std::move (*handler)(Wake::ready);
+      }
+    }
   }
   first_ = count_ = 0;
 }

@@ -16,7 +16,7 @@ using namespace relais::imap;
 namespace {
 
 /// A client that believes what it is told and counts.
-class Client {
+class Watcher {
  public:
   void hear(std::string_view octets) {
     heard_ += octets;
@@ -93,7 +93,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   imap::testing::World world;
   for (unsigned i = 0; i < 5; ++i) world.deliver("INBOX", imap::testing::World::sample(i));
   std::array<std::unique_ptr<net::ScriptedSession>, 2> sessions;
-  std::array<Client, 2> clients;
+  std::array<Watcher, 2> clients;
   for (auto& session : sessions) {
     session = std::make_unique<net::ScriptedSession>(world.starter());
     session->run();
