@@ -101,7 +101,8 @@ Error error_of(std::string_view command, const ClientReply& reply);
 /// go to the listener. Errors of all commands: Fault::closed (the connection is gone or was given up: code "timeout"; "garbage" for
 /// responses that cannot be framed or are no answer; "bye", or the BYE's own code; else ""), detail says what was going on; those of
 /// error_of() for a NO or BAD; Fault::refused "CANNOT" for octets that IMAP can't carry. A response that cannot be parsed is logged,
-/// counted and skipped, where its command can go on; many of them are garbage.
+/// counted and skipped, where its command can go on; many of them are garbage. list(), lsub(), select() and uid_search() answer as a whole
+/// or not at all: Fault::temporary "garbage" where something was skipped meanwhile, the session goes on.
 ///
 /// Memory: the response in work (ResponseLimits) and 64 KB; no literal above ResponseLimits::inlined is ever held.
 /// Threads: its loop's. Lifetime: not destroyed while a command runs (abort() ends it); destroying it closes the connection without a
@@ -157,7 +158,7 @@ class Client {
   /// opened to write.
   net::Task<void> unselect();
   net::Task<void> noop();
-  /// @param criteria  "ALL", "UID 7:*": text as it is
+  /// @param criteria  "ALL", "UID 7:*": text as it is. Fault::temporary "garbage" also for an OK without any result
   net::Task<NumberSet> uid_search(std::string criteria);
   /// All FETCH responses that come meanwhile go to the receiver, those that were not asked for too. A long set makes several commands.
   /// @param items  with parentheses  @param modifiers "(CHANGEDSINCE 7)" or empty

@@ -139,6 +139,42 @@ TEST(Client, SearchStoreExpunge) {
   }
 }
 
+TEST(Client, AnswersWithAPartMissingAreNone) {
+  struct Row {
+    const char* what;
+    std::string hears;
+    std::string result;
+  };
+  const std::string list = "* LIST () \"/\" a\r\n";
+  const std::string select = "* 1 EXISTS\r\n* OK [UIDVALIDITY 5] x\r\n";
+  const std::string good_search = "* SEARCH 1\r\n";
+  const std::string bad = "* SEARCH 2 x\r\n* LIST (\r\n* 2 FETCH (\r\n* VANISHED (EARLIER) x\r\n";
+  const std::vector<Row> rows{
+      {"list", list, "ok"},
+      {"list", list + bad, "temporary garbage"},
+      {"lsub", bad + list, "temporary garbage"},
+      {"select", select, "ok"},
+      {"select", select + bad, "temporary garbage"},
+      {"search", good_search, "ok"},
+      {"search", "* SEARCH\r\n", "ok"},
+      {"search", good_search + bad, "temporary garbage"},
+      {"search", "* 3 EXISTS\r\n", "temporary garbage"},
+      {"search", "", "temporary garbage"},
+  };
+  for (const auto& row : rows) {
+    const auto talked = talk("", row.hears + "r2 OK\r\nr3 OK\r\n", [&](Client& client) -> awaitable<std::string> {
+      const std::string_view what = row.what;
+      std::string result;
+      if (what == "list") result = done(co_await client.list("", "*", "", ""));
+      if (what == "lsub") result = done(co_await client.lsub("", "*"));
+      if (what == "select") result = done(co_await client.select({.wire_name = "a"}));
+      if (what == "search") result = done(co_await client.uid_search("ALL"));
+      co_return result + " " + done(co_await client.noop());  // the session goes on
+    });
+    EXPECT_EQ(talked.result, row.result + " ok") << row.what << ": " << row.hears;
+  }
+}
+
 TEST(Client, LongSetsMakeSeveralCommands) {
   NumberSet odd;
   for (std::uint32_t n = 1'000'001; n < 1'004'000; n += 2) odd.add(n);

@@ -116,7 +116,7 @@ net::Task<Client::Listing> Client::list(std::string reference, std::string patte
     }
     return true;
   };
-  RELAIS_CO_TRY_VOID(co_await impl_->ok("LIST", std::move(text), taker));
+  RELAIS_CO_TRY_VOID(co_await impl_->whole("LIST", std::move(text), taker));
   co_return found;
 }
 
@@ -131,7 +131,7 @@ net::Task<std::vector<ListedMailbox>> Client::lsub(std::string reference, std::s
     found.push_back(std::move(std::get<ListedMailbox>(response.data)));
     return true;
   };
-  RELAIS_CO_TRY_VOID(co_await impl_->ok("LSUB", std::move(text), taker));
+  RELAIS_CO_TRY_VOID(co_await impl_->whole("LSUB", std::move(text), taker));
   co_return found;
 }
 
@@ -170,8 +170,9 @@ void Client::Impl::measured(std::chrono::steady_clock::duration took) {
 // RFC 9051 §6.4.4 where ESEARCH is offered (RFC 4731 §3.1): "7:100000" in place of all the numbers.
 net::Task<NumberSet> Client::uid_search(std::string criteria) {
   NumberSet found;
+  bool told = false;
   ClientTaker taker;
-  taker.take = [&found](Response& response) {
+  taker.take = [&found, &told](Response& response) {
     if (response.kind == Kind::search) {
       found.add(response.as<SearchResult>().numbers);
     } else if (response.kind == Kind::esearch) {
@@ -179,10 +180,13 @@ net::Task<NumberSet> Client::uid_search(std::string criteria) {
     } else {
       return false;
     }
+    told = true;
     return true;
   };
   const std::string_view result = has("ESEARCH") || has("IMAP4REV2") ? "UID SEARCH RETURN (ALL) " : "UID SEARCH ";
-  RELAIS_CO_TRY_VOID(co_await impl_->ok("SEARCH", impl_->command().text(result).text(criteria), taker));
+  RELAIS_CO_TRY_VOID(co_await impl_->whole("SEARCH", impl_->command().text(result).text(criteria), taker));
+  // RFC 3501 §6.4.4: an empty result is told too. Silence must not be taken for it: a mirror would expunge all that it has.
+  if (!told) co_return fail(Fault::temporary, "the server tells no result", "garbage", "SEARCH");
   co_return found;
 }
 

@@ -83,7 +83,7 @@ net::Task<ClientMailbox> Client::select(ClientSelect what) {
   ClientMailbox found;
   ClientTaker taker;
   taker.take = [&found](Response& response) { return take(response, found); };
-  RELAIS_CO_TRY(const auto answer, co_await impl_->ok("SELECT", std::move(text), taker));
+  RELAIS_CO_TRY(const auto answer, co_await impl_->whole("SELECT", std::move(text), taker));
   found.read_only = what.examine || (answer.code && answer.code->name == "READ-ONLY");
   co_return found;
 }

@@ -251,4 +251,11 @@ net::Task<StatusText> Client::Impl::ok(const char* what, ClientCommand command, 
   co_return std::move(answered.text);
 }
 
+net::Task<StatusText> Client::Impl::whole(const char* what, ClientCommand command, ClientTaker& taker) {
+  const auto before = garbled;
+  RELAIS_CO_TRY(auto text, co_await ok(what, std::move(command), taker));
+  if (garbled != before) co_return fail(Fault::temporary, "a part of the server's answer makes no sense", "garbage", what);
+  co_return std::move(text);
+}
+
 }  // namespace relais::imap

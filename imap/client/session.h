@@ -57,6 +57,9 @@ struct Client::Impl {
   net::Task<ClientReply> run(const char* what, ClientCommand command, ClientTaker& taker, std::optional<Milliseconds> limit = {});
   /// The same where only OK is good: other replies and the taker's error are its errors.
   net::Task<StatusText> ok(const char* what, ClientCommand command, ClientTaker& taker);
+  /// The same where the untagged responses are one answer, which is worth nothing with a part missing: Fault::temporary "garbage" where a
+  /// response was passed over meanwhile.
+  net::Task<StatusText> whole(const char* what, ClientCommand command, ClientTaker& taker);
   /// Closes. @return why no command can be had of it any more
   std::unexpected<Error> lost(const char* what, const Error& why);
   /// An empty command, with the literals that the server takes.
