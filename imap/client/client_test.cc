@@ -1,6 +1,7 @@
 // What each command says, and what becomes of the answers.
 #include "imap/client/client.h"
 
+#include "imap/client/session.h"
 #include "imap/client/testing.h"
 
 #include <gtest/gtest.h>
@@ -321,6 +322,34 @@ TEST(Client, IdleEndsWhenAskedAndAtTheDeadline) {
   session.send("r3 OK\r\n");
   EXPECT_TRUE(session.ended());
   EXPECT_EQ(result, "okokok");
+}
+
+TEST(Client, IdleIsNotEndedWithinALiteral) {
+  net::Script script;
+  script.to_server = "+ idling\r\n* 1 FETCH (BODY[] {100000}\r\nabc";
+  script.end = false;
+  auto options = testing::options_for();
+  options.timeouts.command = std::chrono::milliseconds(100);
+  std::string result;
+  net::play(script, [&](std::unique_ptr<net::Connection> connection) -> awaitable<void> {
+    Client::Impl session(std::move(connection), options);
+    bool heard = false;
+    // The end has come already when the literal begins, and its octets do not.
+    result = done(co_await session.idle_once(std::chrono::steady_clock::now(), heard)) + (session.gone ? " gone" : "");
+  });
+  EXPECT_EQ(result, "closed timeout gone");
+  EXPECT_EQ(script.from_server, "r1 IDLE\r\n");  // no DONE: its answer would be taken for the message
+}
+
+TEST(Client, TheDeadlineEndsAnIdleToo) {
+  net::Script script;
+  script.to_server = testing::welcome("IDLE") + "+ idling\r\n";
+  script.end = false;
+  const auto result = testing::talk(script, testing::options_for(), [](Client& client) -> awaitable<std::string> {
+    client.set_deadline(std::chrono::steady_clock::now() + std::chrono::milliseconds(20));
+    co_return done(co_await client.idle(net::in(std::chrono::minutes(2))));
+  });
+  EXPECT_EQ(result, "closed timeout");
 }
 
 TEST(Client, UnselectWithoutUnselect) {

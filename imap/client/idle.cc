@@ -43,7 +43,7 @@ net::Task<void> Client::Impl::idle_once(net::Deadline until, bool& heard) {
   }
   while (!heard && !stop_idling) {
     auto response = co_await read(limit, until, net::Awaiting::command, taker);
-    if (!response && response.error().code == "timeout" && std::chrono::steady_clock::now() >= until) break;
+    if (!response && !gone && response.error().code == "timeout" && std::chrono::steady_clock::now() >= until) break;
     if (!response) co_return lost("IDLE", response.error());
     if (!*response) continue;  // stop_idle()
     if ((*response)->kind == Response::Kind::bye) co_return lost("IDLE", {});

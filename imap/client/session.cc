@@ -145,7 +145,12 @@ net::Task<std::optional<Response>> Client::Impl::read(Milliseconds limit, std::o
     connection->consume(step.used);
     if (step.event == Event::broken) co_return fail(Fault::closed, "a response beyond all limits", "garbage");
     if (step.event == Event::literal) {
-      RELAIS_CO_TRY_VOID(co_await take_literal(limit, taker));
+      auto taken = co_await take_literal(limit, taker);
+      if (!taken) {  // within a literal nobody knows where the next response begins
+        gone = true;
+        connection->close();
+        co_return fail(std::move(taken).error());
+      }
       framer.literal_taken();
     } else if (step.event == Event::response) {
       auto parsed = parse_response(framer.text(), framer.literals());
@@ -160,7 +165,8 @@ net::Task<std::optional<Response>> Client::Impl::read(Milliseconds limit, std::o
                  {{"peer", connection->endpoints().peer_address}, {"what", parsed.error().text}});
       if (!passable || ++garbled > kMaxGarbled) co_return fail(Fault::closed, parsed.error().text, "garbage");
     } else {
-      RELAIS_CO_TRY(const auto woken, co_await connection->fill(until ? *until : by(limit), awaiting));
+      const auto most = !until ? by(limit) : deadline ? std::min(*until, *deadline) : *until;
+      RELAIS_CO_TRY(const auto woken, co_await connection->fill(most, awaiting));
       if (woken == net::Woken::signal && awaiting == net::Awaiting::command) co_return std::nullopt;
     }
   }

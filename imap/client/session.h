@@ -34,7 +34,7 @@ struct Client::Impl {
 
   // ---- session.cc
   /// The next response, the octets of its large literals handed to the taker or dropped. nullopt: woken by a signal.
-  /// Errors: as fill(); "garbage".
+  /// Errors: as fill(), within a literal the session is gone; "garbage".
   /// @param limit  for each octet to come  @param until  instead of it, but for octets of literals
   net::Task<std::optional<Response>> read(Milliseconds limit, std::optional<net::Deadline> until, net::Awaiting awaiting,
                                           ClientTaker& taker);
