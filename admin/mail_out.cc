@@ -65,12 +65,11 @@ MailOut::MailOut(const config::Values& settings, const fs::path& dir, MailOutPar
       sending_file_(Layout(dir).sending()),
       rules_(std::make_shared<const queue::Rules>(queue_rules(settings))),
       sending_(admin::sending_limits(settings)),
-      route_rules_(legacy_,
-                   [this](std::string_view destination) {
-                     const auto known = rules();
-                     const auto* own = known->find(destination);
-                     return own != nullptr && own->tls ? smtp::parse_tls_level(*own->tls) : std::nullopt;
-                   }),
+      route_rules_([this](std::string_view destination) {
+        const auto known = rules();
+        const auto* own = known->find(destination);
+        return own != nullptr && own->tls ? smtp::parse_tls_level(*own->tls) : std::nullopt;
+      }),
       routing_(parts.directory) {}
 
 MailOut::~MailOut() = default;

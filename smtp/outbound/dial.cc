@@ -54,7 +54,7 @@ net::asio::awaitable<Dialed> dial(const Dialer& dialer, std::string destination,
   if (!parsed) co_return failed(parsed.error());
   auto hop = next_hop(dialer.legacy, *parsed);
   if (!hop) co_return failed(hop.error());
-  const auto list = co_await dialer.outbound.hosts(std::move(*hop), need);
+  const auto list = co_await dialer.outbound.hosts(std::move(hop->destination), need, std::move(hop->rule));
   if (!list) co_return failed(list.error());
 
   Dialed last;

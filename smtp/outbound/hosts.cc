@@ -354,10 +354,10 @@ struct Outbound::Impl {
     return true;
   }
 
-  net::Task<HostList> hop_hosts(Destination destination, TlsNeed need) const {
+  net::Task<HostList> hop_hosts(Destination destination, TlsNeed need, std::optional<DestinationRule> rule) const {
     const bool lmtp = destination.kind == Kind::lmtp;
     Search search;
-    search.rule = rule_for(destination);
+    search.rule = rule ? *std::move(rule) : rule_for(destination);
     search.need = need;
     search.domain = destination.name;
     search.port = destination.port;
@@ -378,11 +378,11 @@ Outbound::Outbound(net::Resolver& resolver, OutboundOptions options, MtaSts* pol
     : impl_(std::make_unique<Impl>(resolver, std::move(options), policies, reports)) {}
 Outbound::~Outbound() = default;
 
-net::Task<HostList> Outbound::hosts(Destination destination, TlsNeed need) {
+net::Task<HostList> Outbound::hosts(Destination destination, TlsNeed need, std::optional<DestinationRule> rule) {
   switch (destination.kind) {
     case Kind::mx: co_return co_await impl_->mx_hosts(std::move(destination), need);
     case Kind::smtp:
-    case Kind::lmtp: co_return co_await impl_->hop_hosts(std::move(destination), need);
+    case Kind::lmtp: co_return co_await impl_->hop_hosts(std::move(destination), need, std::move(rule));
     case Kind::legacy:
     case Kind::account:
     case Kind::local: break;

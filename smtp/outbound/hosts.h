@@ -74,6 +74,8 @@ class Outbound {
 
   /// The hosts of a destination of kind mx, smtp or lmtp, in order (RFC 5321 §5.1). On a Loop.
   ///
+  /// @param rule  of a fixed next hop, where who names it knows it: then OutboundOptions::rule is not asked
+  ///
   /// Errors, with the enhanced status that the sender shall see (5.x.x) or that delays carry (4.x.x) in `code`:
   ///   Fault::refused    5.1.10  the domain takes no mail (null MX, RFC 7505)
   ///                     5.1.2   no such domain
@@ -83,7 +85,7 @@ class Outbound {
   ///   Fault::temporary  4.4.3   the DNS does not answer, or its answer is bogus
   ///                     4.4.4   a fixed next hop has no address: a slip of the administrator must not cost mail
   ///                     4.7.5   policies (DANE, MTA-STS) leave no host for now
-  net::Task<HostList> hosts(Destination destination, TlsNeed need);
+  net::Task<HostList> hosts(Destination destination, TlsNeed need, std::optional<DestinationRule> rule = {});
 
   /// Counts what came of TLS in a session with a host of one of its lists. Threads: any; never blocks.
   void report(const Host& host, const TlsOutcome& outcome);

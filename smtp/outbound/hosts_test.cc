@@ -334,6 +334,19 @@ TEST_F(Hosts, CredentialsGoToWhomTheyAreFor) {
   EXPECT_FALSE(hosts("mx:example.net")->hosts.front().auth);
 }
 
+TEST_F(Hosts, ARuleThatIsGivenReplacesThatOfTheAddress) {
+  dns.zone("relay.example A 192.0.2.1");
+  rules["smtp:relay.example:587"] = {.tls = TlsLevel::none, .auth = Credentials{"us", "secret"}};
+  Outbound outbound(dns, options, sts.get(), reports.get());
+  const auto list = run(outbound.hosts(parse_destination("smtp:relay.example:587").value(), TlsNeed::usual,
+                                       DestinationRule{.tls = TlsLevel::verify, .implicit_tls = true}));
+  ASSERT_TRUE(list);
+  const auto& host = list->hosts.front();
+  EXPECT_EQ(host.tls.level, TlsLevel::verify);
+  EXPECT_TRUE(host.implicit_tls);
+  EXPECT_FALSE(host.auth);
+}
+
 TEST_F(Hosts, DestinationsWithoutHosts) {
   for (const std::string& destination : std::vector<std::string>{"local", "account:17", "legacy:old"})
     EXPECT_EQ(error(destination).fault, Fault::refused);

@@ -42,26 +42,18 @@ void LegacyPlatforms::set(std::vector<LegacyHop> hops) {
   table_ = std::move(fresh);
 }
 
-std::optional<Destination> LegacyPlatforms::find(std::string_view name) const {
+std::optional<LegacyHop> LegacyPlatforms::find(std::string_view name) const {
   const auto known = table();
   const auto found = known->find(name);
   if (found == known->end()) return std::nullopt;
-  return found->second.destination;
+  return found->second;
 }
 
-std::optional<DestinationRule> LegacyPlatforms::rule(const Destination& destination) const {
-  const auto known = table();
-  for (const auto& [name, hop] : *known) {
-    if (hop.destination == destination) return hop.rule;
-  }
-  return std::nullopt;
-}
-
-Result<Destination> next_hop(const LegacyPlatforms& platforms, const Destination& destination) {
-  if (destination.kind != Destination::Kind::legacy) return destination;
+Result<NextHop> next_hop(const LegacyPlatforms& platforms, const Destination& destination) {
+  if (destination.kind != Destination::Kind::legacy) return NextHop{.destination = destination};
   auto hop = platforms.find(destination.name);
   if (!hop) return fail(Fault::temporary, "no legacy platform '" + destination.name + "' that takes mail is known", "4.3.5");
-  return *std::move(hop);
+  return NextHop{.destination = std::move(hop->destination), .rule = std::move(hop->rule)};
 }
 
 }  // namespace relais::smtp

@@ -32,9 +32,7 @@ class LegacyPlatforms {
   /// Replaces all of them.
   void set(std::vector<LegacyHop> hops);
   /// nullopt where no platform of that name takes mail: it waits in the queue until one does.
-  std::optional<Destination> find(std::string_view name) const;
-  /// The rule of the first platform, by name, whose mail is sent to this destination.
-  std::optional<DestinationRule> rule(const Destination& destination) const;
+  std::optional<LegacyHop> find(std::string_view name) const;
 
  private:
   using Table = std::map<std::string, LegacyHop, std::less<>>;
@@ -45,8 +43,15 @@ class LegacyPlatforms {
   std::shared_ptr<const Table> table_;  // guarded by mutex_; what it points to never changes
 };
 
-/// The destination that mail for `destination` is really sent to: legacy ones become smtp or lmtp, others stay as they are.
+/// Where mail is really sent, for Outbound::hosts().
+struct NextHop {
+  Destination destination{};
+  /// The platform's own, so that it holds whatever else leads to the same address: routes, other platforms. nullopt: none is known here.
+  std::optional<DestinationRule> rule{};
+};
+
+/// Where mail for `destination` is really sent: legacy ones become smtp or lmtp, others stay as they are.
 /// Errors: Fault::temporary, code "4.3.5", where there is no such platform, or it takes no mail.
-Result<Destination> next_hop(const LegacyPlatforms& platforms, const Destination& destination);
+Result<NextHop> next_hop(const LegacyPlatforms& platforms, const Destination& destination);
 
 }  // namespace relais::smtp

@@ -46,11 +46,7 @@ DestinationRule RouteRules::rule(const Destination& destination) const {
     // A route without a host of its own leads to each domain's MX: it was looked for above.
     const auto names_it = [&](const auto& entry) { return !(mx && entry.second.host.empty()) && leads_there(entry.second); };
     const auto found = std::ranges::find_if(*routes, names_it);
-    if (found != routes->end()) {
-      rule = rule_of(found->second);
-    } else if (auto platform = mx ? std::nullopt : legacy_.rule(destination)) {
-      rule = *std::move(platform);
-    }
+    if (found != routes->end()) rule = rule_of(found->second);
   }
   if (!rule.tls && configured_) rule.tls = configured_(to_string(destination));
   return rule;

@@ -1,9 +1,8 @@
-// What routes, legacy platforms and the configuration say about connections to a destination: credentials and TLS.
+// What routes and the configuration say about connections to a destination: credentials and TLS.
 #pragma once
 
 #include "directory/route.h"
 #include "smtp/outbound/destination.h"
-#include "smtp/outbound/legacy.h"
 
 #include <functional>
 #include <map>
@@ -19,22 +18,23 @@ namespace relais::smtp {
 /// A snapshot of the directory's routes that look-ups of hosts can ask without waiting: for OutboundOptions::rule. Whoever changes a route
 /// gives the new list at once.
 ///
-/// Threads: any. Lifetime: the legacy platforms outlive it.
+/// Legacy platforms bring rules of their own (next_hop), which none of these replaces.
+///
+/// Threads: any.
 class RouteRules {
  public:
   /// TLS of a destination as configured; nullopt where nothing is. Threads: any.
   using ConfiguredTls = std::function<std::optional<TlsLevel>(std::string_view destination)>;
 
-  explicit RouteRules(const LegacyPlatforms& legacy, ConfiguredTls configured = {}) : legacy_(legacy), configured_(std::move(configured)) {}
+  explicit RouteRules(ConfiguredTls configured = {}) : configured_(std::move(configured)) {}
   void set(std::vector<directory::Route> routes);
-  /// The rule of a route that leads there, else of a legacy platform that does; its TLS level, else the configured one.
+  /// The rule of a route that leads there; its TLS level, else the configured one.
   DestinationRule rule(const Destination& destination) const;
 
  private:
   using Table = std::map<std::string, directory::Route, std::less<>>;
   std::shared_ptr<const Table> table() const;
 
-  const LegacyPlatforms& legacy_;
   const ConfiguredTls configured_;
   mutable std::mutex mutex_;
   std::shared_ptr<const Table> table_ = std::make_shared<const Table>();  // guarded by mutex_; what it points to never changes

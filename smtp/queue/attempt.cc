@@ -118,16 +118,15 @@ class RemoteLane final : public Lane {
   }
 
   net::asio::awaitable<void> find_hosts(Work& work) {
-    auto parsed = parse_destination(destination_);
-    if (parsed) parsed = next_hop(dialer_->legacy, *parsed);
-    if (!parsed) {
-      decide(work.outcome.recipients, Disposition::temporary, parsed.error().code.empty() ? "4.3.5" : parsed.error().code,
-             parsed.error().text);
-      set_trouble(work, Health::unreachable, parsed.error().text);
+    const auto parsed = parse_destination(destination_);
+    auto hop = parsed ? next_hop(dialer_->legacy, *parsed) : fail(parsed.error());
+    if (!hop) {
+      decide(work.outcome.recipients, Disposition::temporary, hop.error().code.empty() ? "4.3.5" : hop.error().code, hop.error().text);
+      set_trouble(work, Health::unreachable, hop.error().text);
       co_return;
     }
-    const bool domain = parsed->kind == Destination::Kind::mx;
-    const auto list = co_await dialer_->outbound.hosts(*parsed, work.need);
+    const bool domain = hop->destination.kind == Destination::Kind::mx;
+    const auto list = co_await dialer_->outbound.hosts(std::move(hop->destination), work.need, std::move(hop->rule));
     if (!list) {
       const auto& error = list.error();
       const auto why = error.detail.empty() ? error.text : error.text + ": " + error.detail;

@@ -77,7 +77,7 @@ class ReroutingLaneTest : public ::testing::Test {
   TestPlatform platform;
   net::FakeResolver dns;
   LegacyPlatforms legacy;
-  RouteRules rules{legacy};
+  RouteRules rules;
   std::unique_ptr<ScriptedHost> far;
   std::string destination;
   std::unique_ptr<Outbound> outbound;
@@ -199,6 +199,18 @@ TEST_F(LegacyLaneTest, AnAccountThatIsBeingMovedIsSentElsewhere) {
   EXPECT_EQ(far->connections(), 0U);
 }
 
+TEST_F(LegacyLaneTest, ARouteToTheSameHostDoesNotTakeItsTlsAway) {
+  host({std::string(kHello) + "C: QUIT\nS: 221 bye\n"});  // has no STARTTLS
+  legacy.set({{"old", parse_destination(destination).value(), {.tls = TlsLevel::encrypt}}});
+  platform.add("ada@example.test");
+  place(directory::Placement::Kind::legacy);
+  const auto done = send_one([] {});
+  EXPECT_EQ(done.recipients[0].disposition, queue::Disposition::temporary);
+  EXPECT_EQ(done.health, queue::Health::unreachable);
+  EXPECT_EQ(far->connections(), 1U);
+  EXPECT_EQ(far->contents().size(), 0U) << "sent in plaintext";
+}
+
 // ---- relays of sessions
 
 class SessionRelaysTest : public ReroutingLaneTest {
@@ -235,11 +247,18 @@ TEST_F(SessionRelaysTest, WhoDoesNotAnswerIsLeftAloneForAWhile) {
   EXPECT_TRUE(answer.reply->positive());
 }
 
+TEST_F(SessionRelaysTest, ARouteToTheSameHostDoesNotTakeItsTlsAway) {
+  host({std::string(kHello) + "C: QUIT\nS: 221 bye\n"});  // has no STARTTLS
+  legacy.set({{"old", parse_destination(destination).value(), {.tls = TlsLevel::encrypt}}});
+  SessionRelays relays(*dialer);
+  EXPECT_FALSE(ask(relays, "x@example.test").reply);
+  EXPECT_EQ(far->connections(), 1U);
+}
+
 // ---- rules
 
 TEST(RouteRules, CredentialsAndTlsGoWithTheDestination) {
-  LegacyPlatforms legacy;
-  RouteRules rules(legacy, [](std::string_view destination) { return destination == "mx:sure.test" ? std::optional(TlsLevel::verify) : std::nullopt; });
+  RouteRules rules([](std::string_view destination) { return destination == "mx:sure.test" ? std::optional(TlsLevel::verify) : std::nullopt; });
   std::vector<directory::Route> routes;
   for (const auto& [domain, target, auth, tls] : {std::tuple{"*", "smtp://smart.test:587", "user:secret", "encrypt"}, std::tuple{".quiet.test", "mx", "", "none"},
                                                   std::tuple{"x.test", "mx:y.test", "", "verify"}}) {
@@ -256,6 +275,12 @@ TEST(RouteRules, CredentialsAndTlsGoWithTheDestination) {
   EXPECT_FALSE(rules.rule({Destination::Kind::mx, "other.test", 0}).tls);
   EXPECT_EQ(rules.rule({Destination::Kind::mx, "y.test", 0}).tls, TlsLevel::verify);
   EXPECT_EQ(rules.rule({Destination::Kind::mx, "sure.test", 0}).tls, TlsLevel::verify);
+}
+
+// ---- legacy platforms
+
+TEST(NextHop, OfALegacyPlatformHasItsOwnRule) {
+  LegacyPlatforms legacy;
   directory::LegacyPlatform old{.name = "old", .delivery = {.host = "old.test", .port = 24}, .delivery_lmtp = true};
   using Tls = directory::LegacyService::Tls;
   for (const auto& [tls, verify, level] : {std::tuple{Tls::none, true, TlsLevel::none}, std::tuple{Tls::starttls, true, TlsLevel::verify},
@@ -263,16 +288,29 @@ TEST(RouteRules, CredentialsAndTlsGoWithTheDestination) {
     old.delivery.tls = tls;
     old.delivery.verify = verify;
     legacy.set({hop_of(old).value().value()});
-    const auto rule = rules.rule({Destination::Kind::lmtp, "old.test", 24});
-    EXPECT_EQ(rule.tls, level);
-    EXPECT_EQ(rule.implicit_tls, tls == Tls::implicit);
-    EXPECT_FALSE(rule.tls_context);
+    const auto hop = next_hop(legacy, {Destination::Kind::legacy, "old", 0}).value();
+    EXPECT_EQ(hop.destination, (Destination{Destination::Kind::lmtp, "old.test", 24}));
+    ASSERT_TRUE(hop.rule);
+    EXPECT_EQ(hop.rule->tls, level);
+    EXPECT_EQ(hop.rule->implicit_tls, tls == Tls::implicit);
+    EXPECT_FALSE(hop.rule->tls_context);
   }
   old.ca_file = "/no/such/file";
   EXPECT_EQ(hop_of(old).error().fault, Fault::refused);
-  EXPECT_EQ(next_hop(legacy, {Destination::Kind::legacy, "old", 0}).value(), (Destination{Destination::Kind::lmtp, "old.test", 24}));
+  const Destination domain{Destination::Kind::mx, "old.test", 0};
+  EXPECT_EQ(next_hop(legacy, domain)->destination, domain);
+  EXPECT_FALSE(next_hop(legacy, domain)->rule);
   EXPECT_EQ(next_hop(legacy, {Destination::Kind::legacy, "other", 0}).error().fault, Fault::temporary);
   EXPECT_FALSE(hop_of({.name = "silent", .imap = {.host = "old.test", .port = 143}}).value()) << "takes no mail";
+}
+
+TEST(NextHop, PlatformsAtOneAddressKeepTheirRules) {
+  const Destination address{Destination::Kind::smtp, "old.test", 25};
+  const LegacyPlatforms legacy({{"a", address, {.tls = TlsLevel::none}}, {"b", address, {.tls = TlsLevel::verify, .implicit_tls = true}}});
+  EXPECT_EQ(next_hop(legacy, {Destination::Kind::legacy, "a", 0})->rule->tls, TlsLevel::none);
+  const auto b = next_hop(legacy, {Destination::Kind::legacy, "b", 0});
+  EXPECT_EQ(b->rule->tls, TlsLevel::verify);
+  EXPECT_TRUE(b->rule->implicit_tls);
 }
 
 }  // namespace
