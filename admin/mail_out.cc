@@ -221,6 +221,7 @@ net::Task<void> MailOut::routes_changed(std::vector<std::string> destinations) {
 
 // One whose authorities cannot be read any more takes no mail until they can: its mail waits, and the log says why.
 net::Task<void> MailOut::refresh_platforms() {
+  const auto began = legacy_.begin();
   RELAIS_CO_TRY(auto platforms, co_await parts_.directory.platforms());
   auto job = [platforms = std::move(platforms)]() -> Result<std::vector<smtp::LegacyHop>> {
     std::vector<smtp::LegacyHop> hops;
@@ -235,7 +236,7 @@ net::Task<void> MailOut::refresh_platforms() {
     return hops;
   };
   RELAIS_CO_TRY(auto hops, co_await parts_.workers.run(std::move(job)));
-  legacy_.set(std::move(hops));
+  legacy_.set(std::move(hops), began);
   co_return Result<void>{};
 }
 

@@ -36,9 +36,16 @@ std::shared_ptr<const LegacyPlatforms::Table> LegacyPlatforms::table() const {
   return table_;
 }
 
-void LegacyPlatforms::set(std::vector<LegacyHop> hops) {
+std::uint64_t LegacyPlatforms::begin() {
+  const std::lock_guard lock(mutex_);
+  return ++last_begun_;
+}
+
+void LegacyPlatforms::set(std::vector<LegacyHop> hops, std::uint64_t began) {
   auto fresh = table_of(std::move(hops));
   const std::lock_guard lock(mutex_);
+  if (began < began_) return;
+  began_ = began;
   table_ = std::move(fresh);
 }
 

@@ -4,6 +4,7 @@
 #include "directory/legacy.h"
 #include "smtp/outbound/destination.h"
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -29,8 +30,10 @@ Result<std::optional<LegacyHop>> hop_of(const directory::LegacyPlatform& platfor
 class LegacyPlatforms {
  public:
   explicit LegacyPlatforms(std::vector<LegacyHop> hops = {});
-  /// Replaces all of them.
-  void set(std::vector<LegacyHop> hops);
+  /// To be called before the list for set() is read: of those who read at the same time the last to begin has the newest.
+  std::uint64_t begin();
+  /// Replaces all of them, unless a list whose reading began later is there already.  @param began  from begin()
+  void set(std::vector<LegacyHop> hops, std::uint64_t began);
   /// nullopt where no platform of that name takes mail: it waits in the queue until one does.
   std::optional<LegacyHop> find(std::string_view name) const;
 
@@ -41,6 +44,8 @@ class LegacyPlatforms {
 
   mutable std::mutex mutex_;
   std::shared_ptr<const Table> table_;  // guarded by mutex_; what it points to never changes
+  std::uint64_t last_begun_ = 0;        // guarded by mutex_
+  std::uint64_t began_ = 0;             // of table_; guarded by mutex_
 };
 
 /// Where mail is really sent, for Outbound::hosts().

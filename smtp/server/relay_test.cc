@@ -43,7 +43,7 @@ class ReroutingLaneTest : public ::testing::Test {
     const auto target = "smtp://127.0.0.1:" + std::to_string(far->port());
     const auto route = directory::parse_route("elsewhere.test", target, "", "none");
     ASSERT_TRUE(route && platform.run(platform.names->set_route(*route)));
-    legacy.set({{"old", destination_of(*route, ""), rule_of(*route)}});
+    legacy.set({{"old", destination_of(*route, ""), rule_of(*route)}}, legacy.begin());
     rules.set({*route});
     destination = "smtp:127.0.0.1:" + std::to_string(far->port());
     OutboundOptions options;
@@ -201,7 +201,7 @@ TEST_F(LegacyLaneTest, AnAccountThatIsBeingMovedIsSentElsewhere) {
 
 TEST_F(LegacyLaneTest, ARouteToTheSameHostDoesNotTakeItsTlsAway) {
   host({std::string(kHello) + "C: QUIT\nS: 221 bye\n"});  // has no STARTTLS
-  legacy.set({{"old", parse_destination(destination).value(), {.tls = TlsLevel::encrypt}}});
+  legacy.set({{"old", parse_destination(destination).value(), {.tls = TlsLevel::encrypt}}}, legacy.begin());
   platform.add("ada@example.test");
   place(directory::Placement::Kind::legacy);
   const auto done = send_one([] {});
@@ -249,7 +249,7 @@ TEST_F(SessionRelaysTest, WhoDoesNotAnswerIsLeftAloneForAWhile) {
 
 TEST_F(SessionRelaysTest, ARouteToTheSameHostDoesNotTakeItsTlsAway) {
   host({std::string(kHello) + "C: QUIT\nS: 221 bye\n"});  // has no STARTTLS
-  legacy.set({{"old", parse_destination(destination).value(), {.tls = TlsLevel::encrypt}}});
+  legacy.set({{"old", parse_destination(destination).value(), {.tls = TlsLevel::encrypt}}}, legacy.begin());
   SessionRelays relays(*dialer);
   EXPECT_FALSE(ask(relays, "x@example.test").reply);
   EXPECT_EQ(far->connections(), 1U);
@@ -287,7 +287,7 @@ TEST(NextHop, OfALegacyPlatformHasItsOwnRule) {
                                            std::tuple{Tls::starttls, false, TlsLevel::encrypt}, std::tuple{Tls::implicit, true, TlsLevel::verify}}) {
     old.delivery.tls = tls;
     old.delivery.verify = verify;
-    legacy.set({hop_of(old).value().value()});
+    legacy.set({hop_of(old).value().value()}, legacy.begin());
     const auto hop = next_hop(legacy, {Destination::Kind::legacy, "old", 0}).value();
     EXPECT_EQ(hop.destination, (Destination{Destination::Kind::lmtp, "old.test", 24}));
     ASSERT_TRUE(hop.rule);
@@ -311,6 +311,18 @@ TEST(NextHop, PlatformsAtOneAddressKeepTheirRules) {
   const auto b = next_hop(legacy, {Destination::Kind::legacy, "b", 0});
   EXPECT_EQ(b->rule->tls, TlsLevel::verify);
   EXPECT_TRUE(b->rule->implicit_tls);
+}
+
+TEST(LegacyPlatforms, TheListThatWasAskedForLastCounts) {
+  LegacyPlatforms legacy;
+  const auto hops = [](std::uint16_t port) { return std::vector<LegacyHop>{{"old", {Destination::Kind::lmtp, "old.test", port}, {}}}; };
+  const auto earlier = legacy.begin();
+  const auto later = legacy.begin();
+  legacy.set(hops(2), later);
+  legacy.set(hops(1), earlier);
+  EXPECT_EQ(legacy.find("old")->destination.port, 2) << "the earlier one was slower";
+  legacy.set({}, legacy.begin());
+  EXPECT_FALSE(legacy.find("old"));
 }
 
 }  // namespace
