@@ -1,6 +1,7 @@
 // Looks at the services of a legacy platform, one after the other.
 #include "admin/legacy_probe.h"
 
+#include "base/random.h"
 #include "imap/client/client.h"
 #include "net/address.h"
 #include "net/tls.h"
@@ -90,16 +91,38 @@ class Probe {
           "it sees all sessions of a user at our address: its limits per user and address count them together (--forward)");
   }
 
-  net::asio::awaitable<void> imap(ServiceProbe& out, Addresses addresses) {
-    if (!has_master(out)) co_return;
+  /// SASL: there are servers that ignore the authorization identity and open the mailbox of whoever's password it is (Courier).
+  bool by_authorization() const noexcept {
+    return platform_.master.way == LegacyMaster::Way::authzid || platform_.master.way == LegacyMaster::Way::cyrus;
+  }
+
+  /// A user that no server has, and that none that makes mailboxes at the first login (Cyrus) makes one for: it takes no such characters.
+  std::string nobody() const {
+    const auto at = user_.rfind('@');
+    return "relais/no&such-" + random_id(16) + (at == std::string::npos ? std::string() : user_.substr(at));
+  }
+
+  /// @param refusal  of the master's login as nobody(); null: it was let in
+  static void judge_nobody(ServiceProbe& out, const Error* refusal) {
+    if (refusal == nullptr)
+      out.problems.emplace_back(
+          "the master is let in as a user that cannot exist: what opens is the master's own mailbox, and would be copied into every "
+          "account");
+    else if (refusal->fault != Fault::refused)
+      out.problems.push_back("whose mailbox the master opens is not known: no refusal of a user that cannot exist, but " + why(*refusal));
+    else
+      out.facts.emplace_back("a user that cannot exist is refused");
+  }
+
+  imap::ClientOptions imap_options(Addresses addresses, const std::string& user) const {
     imap::ClientOptions options;
     options.service = platform_.imap;
     options.addresses = std::move(addresses);
     options.tls = tls_;
-    options.login.user = user_;
+    options.login.user = user;
     options.login.password = platform_.master.password;
     if (platform_.master.way == LegacyMaster::Way::format) {
-      options.login.user = directory::expand_user(platform_.master.format, user_, platform_.master.user);
+      options.login.user = directory::expand_user(platform_.master.format, user, platform_.master.user);
     } else {
       options.login.way = imap::ClientLogin::Way::proxied;
       options.login.authenticate_as = platform_.master.user;
@@ -108,7 +131,12 @@ class Probe {
     if (options.forward != ForwardAddress::none) options.on_behalf_of = kOurselves;
     options.plaintext_allowed = platform_.imap.tls == LegacyService::Tls::none;
     options.timeouts = {.connect = kPatience, .greeting = kPatience, .login = kPatience, .command = kPatience, .write = kPatience};
-    auto client = co_await imap::Client::connect(loop_, std::move(options));
+    return options;
+  }
+
+  net::asio::awaitable<void> imap(ServiceProbe& out, Addresses addresses) {
+    if (!has_master(out)) co_return;
+    auto client = co_await imap::Client::connect(loop_, imap_options(addresses, user_));
     if (!client) {
       out.problems.push_back("login as " + user_ + " by the master " + platform_.master.user + ": " + why(client.error()));
       co_return;
@@ -140,25 +168,33 @@ class Probe {
     }
     note_forwarding(out);
     co_await session.logout();
+    if (!by_authorization()) co_return;
+    auto other = co_await imap::Client::connect(loop_, imap_options(std::move(addresses), nobody()));
+    judge_nobody(out, other ? nullptr : &other.error());
+    if (other) co_await (*other)->logout();
   }
 
-  net::asio::awaitable<void> pop3(ServiceProbe& out, Addresses addresses) {
-    if (!has_master(out)) co_return;
+  pop::ClientOptions pop3_options(Addresses addresses, const std::string& user) const {
     pop::ClientOptions options;
     options.service = platform_.pop3;
     options.addresses = std::move(addresses);
     options.tls = tls_;
-    options.user = user_;
+    options.user = user;
     options.password = platform_.master.password;
     if (platform_.master.way == LegacyMaster::Way::format)
-      options.user = directory::expand_user(platform_.master.format, user_, platform_.master.user);
+      options.user = directory::expand_user(platform_.master.format, user, platform_.master.user);
     else
       options.authenticate_as = platform_.master.user;
     options.forward = platform_.forward;
     if (options.forward != ForwardAddress::none) options.on_behalf_of = kOurselves;
     options.plaintext_allowed = platform_.pop3.tls == LegacyService::Tls::none;
     options.connect_limit = options.reply_limit = kPatience;
-    const auto client = co_await pop::Client::connect(loop_, std::move(options));
+    return options;
+  }
+
+  net::asio::awaitable<void> pop3(ServiceProbe& out, Addresses addresses) {
+    if (!has_master(out)) co_return;
+    const auto client = co_await pop::Client::connect(loop_, pop3_options(addresses, user_));
     if (!client) {
       out.problems.push_back("login as " + user_ + " by the master " + platform_.master.user + ": " + why(client.error()));
       co_return;
@@ -175,6 +211,10 @@ class Probe {
       out.facts.push_back("maildrop: " + std::to_string(drop->size()) + " messages");
     note_forwarding(out);
     (*client)->close();  // nothing was deleted
+    if (!by_authorization()) co_return;
+    const auto other = co_await pop::Client::connect(loop_, pop3_options(std::move(addresses), nobody()));
+    judge_nobody(out, other ? nullptr : &other.error());
+    if (other) (*other)->close();
   }
 
   smtp::ConnectOptions connect_options(const LegacyService& service, const std::string& address, bool lmtp) const {

@@ -21,8 +21,9 @@ struct ServiceProbe {
   std::vector<std::string> problems{};  ///< what a migration needs and has not
 };
 
-/// Dials each service that is configured: TLS, capabilities, the master's login, whether mail is taken for the account. Changes nothing
-/// there: no mailbox is opened to write, no message is sent.
+/// Dials each service that is configured: TLS, capabilities, the master's login, whether mail is taken for the account; where the
+/// master logs in by authorization identity, whether a user that cannot exist is refused, since else the master's own mailbox is open.
+/// Changes nothing there: no mailbox is opened to write, no message is sent.
 ///
 /// @param account  one that lives there, whom the master logs in as  @param hostname  what we call ourselves
 /// Threads: the loop's. The resolver outlives the call. Never fails: what goes wrong is a problem of the service.

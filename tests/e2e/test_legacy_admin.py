@@ -1,4 +1,6 @@
 """Legacy platforms by commands: told of once, used at once, their secrets never shown."""
+import json
+
 import pytest
 
 import legacy
@@ -164,7 +166,7 @@ def test_the_test_of_a_platform_dials_each_service(platform, old):
 def test_the_test_of_a_platform_checks_its_certificates(platform, tmp_path):
     with legacy.dovecot(tmp_path / "tls", tls="starttls") as server:
         address = server.add_user("ada@example.test")
-        services = ["--imap", f"{server.host}:{server.imap_port}", "--lmtp", f"{server.host}:{server.lmtp_port},none"]
+        services = ["--imap", f"{server.host}:{server.imap_port}", "--pop3", f"{server.host}:{server.pop3_port}", "--lmtp", f"{server.host}:{server.lmtp_port},none"]
         master = ["--master", server.master_user, "--master-way", "authzid", "--master-password-stdin"]
 
         def test(*more):
@@ -176,14 +178,38 @@ def test_the_test_of_a_platform_checks_its_certificates(platform, tmp_path):
         assert test().returncode == 1, "nobody knows who made that certificate"
         trusted = test("--ca-file", str(server.authority.certificate))
         assert trusted.returncode == 0 and "TLSv1" in trusted.stdout, trusted.stdout
+        assert trusted.stdout.count("a user that cannot exist is refused") == 2, "by IMAP and POP3"
         assert test("--no-verify").returncode == 0
 
 
 def test_a_cyrus_administrator_logs_in_as_its_users(platform, tmp_path):
     with legacy.cyrus(tmp_path / "cyrus") as server:
         address = server.add_user("ada@example.test")
-        platform.run("legacy", "add", "cyrus", "--imap", f"{server.host}:{server.imap_port}", "--lmtp", f"{server.host}:{server.lmtp_port}", "--tls", "none",
+        platform.run("legacy", "add", "cyrus", "--imap", f"{server.host}:{server.imap_port}", "--pop3", f"{server.host}:{server.pop3_port}",
+                     "--lmtp", f"{server.host}:{server.lmtp_port}", "--tls", "none",
                      "--master", server.master_user, "--master-way", "cyrus", "--master-password-stdin", input=server.master_password + "\n")
         platform.run("account", "add", address, "--legacy", "cyrus")
         done = platform.run("legacy", "test", "cyrus", check=False)
         assert done.returncode == 0, done.stdout
+        assert done.stdout.count("a user that cannot exist is refused") == 2, done.stdout
+        with server.imap_connection() as client:
+            client.login(server.admin_user, server.admin_password)
+            mailboxes = [line.decode().split()[-1] for line in client.list()[1]]
+        assert mailboxes == [f"user/{address}"], "it makes mailboxes at the first login"
+
+
+@pytest.mark.parametrize("way", ["authzid", "cyrus"])
+def test_a_master_whose_own_mailbox_opens_is_none(platform, tmp_path, way):
+    with legacy.courier(tmp_path / "courier", tls="implicit") as server:
+        address, master = server.add_user("ada@example.test"), server.add_user("mover@example.test")
+        server.deliver(master, MESSAGE.format(master, "private"))
+        platform.run("legacy", "add", "old", "--imap", f"{server.host}:{server.imap_port}", "--pop3", f"{server.host}:{server.pop3_port}", "--tls", "implicit",
+                     "--ca-file", str(server.authority.certificate), "--master", master, "--master-way", way, "--master-password-stdin",
+                     input=server.passwords[master] + "\n")
+        platform.run("account", "add", address, "--legacy", "old")
+        done = platform.run("legacy", "test", "old", "--json", check=False)
+        assert done.returncode == 1, done.stdout
+        services = {service["service"]: service for service in json.loads(done.stdout)["services"]}
+        assert any("INBOX: 1 messages" in fact for fact in services["imap"]["facts"]), "Courier ignores whom the master asks for"
+        for name in ("imap", "pop3"):
+            assert ["cannot exist: what opens is the master's own mailbox" in problem for problem in services[name]["problems"]] == [True], services[name]
