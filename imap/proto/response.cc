@@ -68,6 +68,7 @@ Response::Words upper_words(Reader& in) {
   for (in.spaces(); in.ok() && !in.at_end(); in.spaces()) {
     const auto word = in.word();
     if (word.empty()) in.miss("word");
+    if (words.size() == Response::kMaxWords) in.miss("fewer words");
     words.push_back(to_upper(word));
   }
   return words;

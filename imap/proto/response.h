@@ -139,6 +139,7 @@ struct Response {
     other,       ///< untagged data that we don't know: std::string, the text behind "* "
   };
   using Words = std::vector<std::string>;
+  static constexpr std::size_t kMaxWords = 1'000;  ///< of CAPABILITY and ENABLED: with more they can't be understood
   using Fields = std::vector<std::pair<std::string, std::optional<std::string>>>;
   using Data = std::variant<std::monostate, StatusText, Words, ListedMailbox, MailboxStatus, SearchResult, EsearchResult, Namespaces,
                             std::uint32_t, FetchResult, VanishedResult, Fields, QuotaResult, std::string>;

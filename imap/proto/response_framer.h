@@ -40,6 +40,8 @@ class ResponseFramer {
 
   explicit ResponseFramer(ResponseLimits limits = {}) noexcept : limits_(limits) {}
 
+  /// From now on, also for the response in work. No smaller than before.
+  void set_limits(ResponseLimits limits) noexcept { limits_ = limits; }
   Step feed(std::string_view input);
   /// The caller took the octets of the literal.
   void literal_taken();

@@ -122,9 +122,13 @@ std::string_view ResponseReader::value() {
 }
 
 std::vector<std::string> ResponseReader::words_in_parentheses() {
+  constexpr std::size_t kMaxListed = 10'000;  // flags of a mailbox, attributes: a string costs many times its octets
   std::vector<std::string> found;
   octet('(', "list");
-  for (spaces(); ok() && !accept(')'); spaces()) found.push_back(astring());
+  for (spaces(); ok() && !accept(')'); spaces()) {
+    if (found.size() == kMaxListed) miss("shorter list");
+    found.push_back(astring());
+  }
   return found;
 }
 

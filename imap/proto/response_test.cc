@@ -238,6 +238,20 @@ TEST(Response, CopyUidPairs) {
   EXPECT_EQ(pairs("x"), "syntax: expected number");
 }
 
+TEST(Response, ListsThatAreTooLong) {
+  const auto words = [](std::size_t count) {
+    std::string out;
+    for (std::size_t i = 0; i < count; ++i) out += " A";
+    return out;
+  };
+  for (const std::string name : {"* CAPABILITY", "* ENABLED"}) {
+    EXPECT_TRUE(parse_response(name + words(Response::kMaxWords)));
+    EXPECT_FALSE(parse_response(name + words(Response::kMaxWords + 1)));
+  }
+  EXPECT_TRUE(parse_response("* FLAGS (" + words(10'000) + ")"));
+  EXPECT_FALSE(parse_response("* FLAGS (" + words(10'001) + ")"));
+}
+
 /// What the framer says, with large literals set apart.
 std::string frame(std::string_view input, std::size_t piece, ResponseLimits limits) {
   ResponseFramer framer(limits);
