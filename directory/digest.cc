@@ -69,7 +69,8 @@ bool equal_octets(std::string_view a, std::string_view b) noexcept {
 }
 
 void wipe(std::string& secret) noexcept {
-  if (!secret.empty()) OPENSSL_cleanse(secret.data(), secret.size());
+  secret.resize(secret.capacity());  // a string that was longer, or moved from, still holds octets behind its end
+  OPENSSL_cleanse(secret.data(), secret.size());
   secret.clear();
 }
 
