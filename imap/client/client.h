@@ -55,7 +55,9 @@ struct ClientOptions {
   std::uint8_t proxy_ttl = 5;                    ///< for `forward`: a loop of relays ends
   bool plaintext_allowed = false;                ///< passwords without TLS; for Tls::none
   ClientTimeouts timeouts{};
-  ResponseLimits limits{};
+  ResponseLimits limits{};  ///< after the login; before it 64 KB
+  /// What all responses to one command that are kept may take, such as LIST: their octets and 256 for each. Beyond it they are garbage.
+  std::size_t answer = 256 * 1024 * 1024;
 };
 
 /// What SELECT or EXAMINE found.

@@ -4,6 +4,7 @@
 #include "base/ascii.h"
 #include "base/check.h"
 #include "base/log.h"
+#include "imap/proto/cursor.h"
 
 #include <algorithm>
 #include <array>
@@ -12,6 +13,7 @@
 namespace relais::imap {
 namespace {
 
+constexpr std::size_t kResponseCost = 256;   // octets that the value of a response takes beside its text, about
 constexpr std::size_t kMaxServerText = 300;  // octets of a server's words in an Error
 
 /// A server's words, fit for a log.
@@ -21,6 +23,11 @@ std::string words_of(std::string_view text) {
     if (c < ' ' || c > '~') c = '?';
   }
   return out;
+}
+
+// capability = ("AUTH=" auth-type) / atom                                      RFC 9051 §9. They are told on to our clients.
+void keep_atoms(std::vector<std::string>& words) {
+  std::erase_if(words, [](const std::string& word) { return !std::ranges::all_of(word, is_atom_char); });
 }
 
 /// What is known of a message whose literal is about to come: the framer's text ends in front of its octets. nullopt where it is no FETCH.
@@ -95,6 +102,7 @@ void Client::Impl::note(const Response& response) {
   using Kind = Response::Kind;
   if (response.kind == Kind::capability) {
     capabilities = response.as<Response::Words>();
+    keep_atoms(capabilities);
     capabilities_known = true;
     return;
   }
@@ -104,8 +112,10 @@ void Client::Impl::note(const Response& response) {
   if (status->code && status->code->name == "CAPABILITY") {
     capabilities.clear();
     for (const auto word : split(status->code->arguments, ' ')) {
+      if (capabilities.size() == Response::kMaxWords) break;
       if (!word.empty()) capabilities.push_back(to_upper(word));
     }
+    keep_atoms(capabilities);
     capabilities_known = true;
   }
 }
@@ -156,7 +166,9 @@ net::Task<std::optional<Response>> Client::Impl::read(Milliseconds limit, std::o
       auto parsed = parse_response(framer.text(), framer.literals());
       // What stands behind "*" concerns nothing but itself, so it can be passed over. Anything else would have been an answer.
       const bool passable = framer.text().empty() || framer.text().starts_with('*');
+      if (taker.take) taker.gathered += framer.text().size() + kResponseCost;
       framer.next();
+      if (taker.gathered > options.answer) co_return fail(Fault::closed, "an answer beyond all limits", "garbage");
       if (parsed) {
         note(*parsed);
         co_return std::optional(std::move(*parsed));

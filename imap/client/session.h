@@ -19,6 +19,7 @@ struct ClientTaker {
   /// Gets everything instead of `take` and the listener. May be empty.
   std::function<net::Task<void>(Response)> hand_over{};
   FetchReceiver* receiver = nullptr;
+  std::size_t gathered = 0;       ///< what has come while there was a `take`, which may have kept it. Octets
   std::optional<Error> failed{};  ///< the first error of receiver or hand_over: they are not called any more
 };
 

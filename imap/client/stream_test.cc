@@ -107,6 +107,32 @@ TEST(ClientStream, LargeLiteralsOutOfPlace) {
   EXPECT_EQ(streamed.after, "ok");
 }
 
+TEST(ClientStream, AnAnswerBeyondTheLimitsIsGarbage) {
+  const std::vector<std::pair<std::string, std::string>> rows{
+      {"enable", "* ENABLED A\r\n"}, {"list", "* LIST () \"/\" a\r\n"},   {"lsub", "* LSUB () \"/\" a\r\n"},
+      {"search", "* SEARCH 7\r\n"},  {"select", "* 1 FETCH (UID 7)\r\n"}, {"select", "* VANISHED (EARLIER) 7\r\n"},
+  };
+  for (const auto& [what, response] : rows) {
+    for (const std::size_t times : {5U, 50U}) {
+      net::Script script;
+      script.to_server = testing::welcome("");
+      for (std::size_t i = 0; i < times; ++i) script.to_server += response;
+      script.to_server += "r2 OK\r\n";
+      auto options = testing::options_for();
+      options.answer = 5'000;
+      const auto result = testing::talk(script, options, [&](Client& client) -> awaitable<std::string> {
+        const auto told = [](const auto& answer) { return answer ? "ok" : word_for(answer.error()); };
+        if (what == "enable") co_return told(co_await client.enable({"A"}));
+        if (what == "list") co_return told(co_await client.list("", "*", "", ""));
+        if (what == "lsub") co_return told(co_await client.lsub("", "*"));
+        if (what == "search") co_return told(co_await client.uid_search("ALL"));
+        co_return told(co_await client.select({.wire_name = "a"}));
+      });
+      EXPECT_EQ(result, times == 5 ? "ok" : "closed garbage") << response;
+    }
+  }
+}
+
 TEST(ClientStream, AResponseBeyondTheLimitsIsGarbage) {
   net::Script script;
   script.to_server = testing::welcome("") + "* SEARCH " + std::string(2000, '1') + "\r\n";
