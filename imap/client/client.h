@@ -37,11 +37,13 @@ struct ClientLogin {
 };
 
 struct ClientTimeouts {
+  std::chrono::milliseconds total{30'000};     ///< connect() in all, from TCP to the capabilities after the login, whatever comes meanwhile
   std::chrono::milliseconds connect{10'000};   ///< TCP, per address
   std::chrono::milliseconds greeting{30'000};  ///< a TLS handshake before it has as long
   std::chrono::milliseconds login{30'000};     ///< each step, TLS handshake included
   std::chrono::milliseconds command{120'000};  ///< without an octet of the reply
   std::chrono::milliseconds write{120'000};    ///< without an octet taken
+  std::chrono::milliseconds goodbye{5'000};    ///< logout() in all
 };
 
 struct ClientOptions {
@@ -106,15 +108,16 @@ Error error_of(std::string_view command, const ClientReply& reply);
 /// counted and skipped, where its command can go on; many of them are garbage. list(), lsub(), select() and uid_search() answer as a whole
 /// or not at all: Fault::temporary "garbage" where something was skipped meanwhile, the session goes on.
 ///
-/// Memory: the response in work (ResponseLimits) and 64 KB; no literal above ResponseLimits::inlined is ever held.
-/// Threads: its loop's. Lifetime: not destroyed while a command runs (abort() ends it); destroying it closes the connection without a
-/// word.
+/// Memory: the response in work (ResponseLimits), what a command returns (ClientOptions::answer) and 64 KB; no literal above
+/// ResponseLimits::inlined is ever held. Threads: its loop's. Lifetime: not destroyed while a command runs (abort() ends it); destroying it
+/// closes the connection without a word.
 class Client {
  public:
   /// Connects, PROXY header, TLS, greeting, ID with the client's address, login, capabilities after login.
   /// Errors: Fault::temporary for everything short of a clear refusal of the credentials; that is Fault::refused "AUTHENTICATIONFAILED"
   /// (also "AUTHORIZATIONFAILED", "EXPIRED", and a NO to a login without any code, as old servers send it, unless its words speak of
-  /// trouble that will pass). Codes of temporary ones: "TLS" (detail has the reason), "PRIVACYREQUIRED", "LIMIT", … where there is one.
+  /// trouble that will pass), all as the answer to the login itself. Codes of temporary ones: "TLS" (detail has the reason),
+  /// "PRIVACYREQUIRED", "LIMIT", … where there is one.
   static net::Task<std::unique_ptr<Client>> connect(net::Loop& loop, ClientOptions options);
   /// The same on a connection that there is already (tests).
   static net::Task<std::unique_ptr<Client>> open(std::unique_ptr<net::Connection> connection, ClientOptions options);
@@ -208,6 +211,8 @@ class Client {
 
  private:
   explicit Client(std::unique_ptr<Impl> impl);
+  static net::Task<std::unique_ptr<Client>> open_by(std::unique_ptr<net::Connection> connection, ClientOptions options,
+                                                    net::Deadline until);
   std::unique_ptr<Impl> impl_;
 };
 

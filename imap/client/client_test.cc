@@ -332,7 +332,7 @@ TEST(Client, IdleIsNotEndedWithinALiteral) {
   options.timeouts.command = std::chrono::milliseconds(100);
   std::string result;
   net::play(script, [&](std::unique_ptr<net::Connection> connection) -> awaitable<void> {
-    Client::Impl session(std::move(connection), options);
+    Client::Impl session(std::move(connection), ClientOptions(options));
     bool heard = false;
     // The end has come already when the literal begins, and its octets do not.
     result = done(co_await session.idle_once(std::chrono::steady_clock::now(), heard)) + (session.gone ? " gone" : "");

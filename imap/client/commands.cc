@@ -11,7 +11,6 @@ namespace {
 
 using Kind = Response::Kind;
 
-constexpr std::chrono::milliseconds kGoodbye{5'000};  // for the answer to LOGOUT, which nobody needs
 // Commands under way at a time: their text is taken by the smallest socket buffers while the server is still writing replies, so that
 // neither side waits for the other.
 constexpr std::size_t kWindow = 64;
@@ -254,8 +253,10 @@ net::asio::awaitable<void> Client::logout() {
     co_return;
   }
   impl_->leaving = true;
+  const auto limit = impl_->options.timeouts.goodbye;
+  impl_->end_of_phase = net::in(limit);
   ClientTaker nobody;
-  static_cast<void>(co_await impl_->run("LOGOUT", impl_->command().text("LOGOUT"), nobody, kGoodbye));
+  static_cast<void>(co_await impl_->run("LOGOUT", impl_->command().text("LOGOUT"), nobody, limit));
   abort();
 }
 

@@ -1,4 +1,5 @@
 // From an address to a session: TCP, PROXY header, TLS, greeting, capabilities.
+#include "directory/digest.h"
 #include "imap/client/session.h"
 #include "net/proxy_header.h"
 
@@ -12,34 +13,54 @@ namespace {
 using directory::ForwardAddress;
 using Tls = directory::LegacyService::Tls;
 
-/// Whoever asks for a session is told "refused" only where that is an answer to the credentials.
-Error as_temporary(Error error) {
-  static constexpr std::array<std::string_view, 3> kRefusals{"AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED"};
-  if (error.fault != Fault::refused || std::ranges::find(kRefusals, error.code) == kRefusals.end()) error.fault = Fault::temporary;
-  return error;
-}
-
 }  // namespace
 
 net::Task<std::unique_ptr<Client>> Client::connect(net::Loop& loop, ClientOptions options) {
+  const directory::Wiper forget(options.login.password);
+  const auto until = net::in(options.timeouts.total);
   const auto addresses = options.addresses.empty() ? std::vector<std::string>{options.service.host} : options.addresses;
   Error why;
   for (const auto& address : addresses) {
-    auto connected = co_await net::connect(loop, address, options.service.port, net::in(options.timeouts.connect));
-    if (connected) co_return co_await open(std::move(*connected), std::move(options));
+    auto connected = co_await net::connect(loop, address, options.service.port, std::min(net::in(options.timeouts.connect), until));
+    if (connected) co_return co_await open_by(std::move(*connected), std::move(options), until);
     why = std::move(connected).error();
   }
-  co_return fail(as_temporary(std::move(why)));
+  why.fault = Fault::temporary;
+  co_return fail(std::move(why));
 }
 
 net::Task<std::unique_ptr<Client>> Client::open(std::unique_ptr<net::Connection> connection, ClientOptions options) {
-  std::unique_ptr<Client> client(new Client(std::make_unique<Impl>(std::move(connection), std::move(options))));
-  auto begun = co_await client->impl_->begin();
-  if (!begun) co_return fail(as_temporary(std::move(begun).error()));
-  co_return client;
+  const directory::Wiper forget(options.login.password);
+  const auto until = net::in(options.timeouts.total);
+  co_return co_await open_by(std::move(connection), std::move(options), until);
 }
 
-net::Task<void> Client::Impl::begin() {
+net::Task<std::unique_ptr<Client>> Client::open_by(std::unique_ptr<net::Connection> connection, ClientOptions options,
+                                                   net::Deadline until) {
+  const directory::Wiper forget(options.login.password);
+  std::unique_ptr<Client> client(new Client(std::make_unique<Impl>(std::move(connection), std::move(options))));
+  auto begun = co_await client->impl_->begin(until);
+  if (begun) co_return client;
+  auto error = std::move(begun).error();
+  // Whoever asks for a session is told "refused" only where that is an answer to the credentials.
+  error.fault = client->impl_->credentials_refused ? Fault::refused : Fault::temporary;
+  co_return fail(std::move(error));
+}
+
+ResponseLimits Client::Impl::limits_before_login(ResponseLimits limits) noexcept {
+  constexpr std::size_t kMost = 64 * 1024;  // octets: what comes is a list of capabilities at the most
+  return {.inlined = std::min(limits.inlined, kMost), .text = std::min(limits.text, kMost)};
+}
+
+net::Task<void> Client::Impl::begin(net::Deadline until) {
+  const directory::Wiper forget(options.login.password);
+  end_of_phase = until;
+  auto established = co_await establish();
+  end_of_phase.reset();
+  co_return established;
+}
+
+net::Task<void> Client::Impl::establish() {
   if (options.forward == ForwardAddress::proxy && options.on_behalf_of) {
     connection->queue(net::proxy_header(*options.on_behalf_of));
     RELAIS_CO_TRY_VOID(co_await flush("PROXY"));
@@ -54,7 +75,12 @@ net::Task<void> Client::Impl::begin() {
   RELAIS_CO_TRY_VOID(co_await announce_client());
   capabilities_before = capabilities;
   capabilities_known = false;  // RFC 9051 §6.2.2: another list holds after the login
-  RELAIS_CO_TRY_VOID(co_await log_in());
+  auto logged_in = co_await log_in();
+  if (!logged_in) {
+    credentials_refused = logged_in.error().fault == Fault::refused;
+    co_return fail(std::move(logged_in).error());
+  }
+  framer.set_limits(options.limits);
   if (!capabilities_known) RELAIS_CO_TRY_VOID(co_await ask_capabilities(options.timeouts.login));
   co_return Result<void>{};
 }

@@ -1,5 +1,6 @@
 // Opening a session: logins in all ways, refusals and troubles, TLS, servers that hang, the client's address.
 #include "base/encode.h"
+#include "imap/client/session.h"
 #include "imap/client/testing.h"
 #include "net/proxy_header.h"
 #include "net/test_support.h"
@@ -143,6 +144,53 @@ TEST(ClientConnect, Greetings) {
   for (const auto& [hears, result] : rows) EXPECT_EQ(open(hears, options_for()).result, result) << hears;
 }
 
+TEST(ClientConnect, OnlyTheAnswerToTheLoginRefusesTheCredentials) {
+  const std::string refusal = "NO [AUTHENTICATIONFAILED] x\r\n";
+  EXPECT_EQ(open("* OK x\r\nr1 " + refusal, options_for()).result, "no: temporary AUTHENTICATIONFAILED");
+  EXPECT_EQ(open("* OK [CAPABILITY AUTH=PLAIN SASL-IR] x\r\nr1 OK in\r\nr2 " + refusal, options_for()).result,
+            "no: temporary AUTHENTICATIONFAILED");
+}
+
+TEST(ClientConnect, LittleIsReadBeforeTheLogin) {
+  const std::string long_text(100'000, 'x');
+  EXPECT_EQ(open("* OK " + long_text + "\r\n", options_for()).result, "no: temporary garbage");
+  std::string words;
+  for (int i = 0; i < 1'001; ++i) words += " A";
+  EXPECT_EQ(open("* OK x\r\n* CAPABILITY" + words + "\r\nr1 OK\r\n", options_for()).result, "no: temporary garbage");
+  net::Script script;
+  script.to_server = testing::welcome("") + "* OK " + long_text + "\r\nr2 OK\r\n";
+  const auto after = testing::talk(script, options_for(), [](Client& client) -> awaitable<std::string> {
+    const auto noop = co_await client.noop();
+    co_return noop ? "ok" : word_for(noop.error());
+  });
+  EXPECT_EQ(after, "ok");
+}
+
+TEST(ClientConnect, CapabilitiesAreAtoms) {
+  const std::string before = "* OK [CAPABILITY AUTH=PLAIN SASL-IR] x\r\n";
+  EXPECT_EQ(open(before + "r1 OK [CAPABILITY A b\x01 {3} RIGHTS=kxte c* d% LITERAL+ \xe9] x\r\n", options_for()).result,
+            "in A RIGHTS=KXTE LITERAL+");
+  EXPECT_EQ(open(before + "* CAPABILITY A b\x01 {3} C\r\nr1 OK x\r\n", options_for()).result, "in A C");
+  std::string many;
+  for (int i = 0; i < 5'000; ++i) many += " A";
+  const auto capped = open(before + "r1 OK [CAPABILITY" + many + "] x\r\n", options_for()).result;
+  EXPECT_EQ(capped.size(), std::string("in").size() + 2 * Response::kMaxWords);
+}
+
+TEST(ClientConnect, ThePasswordIsForgotten) {
+  for (const std::string answer : {"OK [CAPABILITY A] in", "NO [AUTHENTICATIONFAILED] x"}) {
+    net::Script script;
+    script.to_server = "* OK [CAPABILITY SASL-IR AUTH=PLAIN] x\r\nr1 " + answer + "\r\n";
+    net::play(script, [&](std::unique_ptr<net::Connection> connection) -> awaitable<void> {
+      Client::Impl session(std::move(connection), options_for("u", "a long password that is no short string"));
+      const auto begun = co_await session.begin(net::in(net::kSoon));
+      EXPECT_EQ(begun.has_value(), answer.starts_with("OK"));
+      EXPECT_EQ(session.options.login.password, "");
+    });
+    EXPECT_TRUE(script.from_server.starts_with("r1 AUTHENTICATE PLAIN AHUAYSBsb25n")) << script.from_server;
+  }
+}
+
 TEST(ClientConnect, PasswordsAreNotSentWithoutTls) {
   auto options = options_for();
   options.plaintext_allowed = false;
@@ -278,6 +326,35 @@ TEST(ClientConnect, ServersThatHang) {
     options.timeouts.greeting = options.timeouts.login = std::chrono::milliseconds(50);
     EXPECT_EQ(server.open(options), "no: temporary timeout the server does not answer") << answers;
   }
+}
+
+TEST(ClientConnect, ServersThatNeverComeToTheEnd) {
+  // Always an octet within the limit of a step, but never an answer: to CAPABILITY, to LOGOUT.
+  const auto chatter = [](net::Connection& connection) -> awaitable<void> {
+    for (Result<void> sent{}; sent; sent = co_await connection.flush(net::in(net::kSoon))) connection.queue("* OK wait\r\n");
+  };
+  Server endless([&](net::Connection& connection) -> awaitable<void> { co_await chatter(connection); });
+  auto options = options_for();
+  options.timeouts.total = options.timeouts.goodbye = std::chrono::milliseconds(50);
+  EXPECT_EQ(endless.open(options), "no: temporary timeout the server does not answer");
+
+  Server lingering([&](net::Connection& connection) -> awaitable<void> {
+    co_await say(connection, testing::welcome(""));
+    static_cast<void>(co_await line(connection));
+    static_cast<void>(co_await line(connection));
+    co_await chatter(connection);
+  });
+  net::LoopPool loops(1);
+  loops.start();
+  options.timeouts.total = net::kSoon;
+  options.addresses = {"127.0.0.1"};
+  options.service.port = lingering.server.port();
+  auto session = [&]() -> awaitable<std::string> {
+    const auto client = co_await Client::connect(loops.at(0), options);
+    co_await (*client)->logout();
+    co_return (*client)->usable() ? "usable" : "gone";
+  };
+  EXPECT_EQ(net::run_on(loops.at(0), session()), "gone");
 }
 
 TEST(ClientConnect, TriesAllAddresses) {

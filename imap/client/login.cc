@@ -6,6 +6,9 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
+#include <string>
+#include <vector>
 
 namespace relais::imap {
 namespace {
@@ -59,10 +62,11 @@ net::Task<void> Client::Impl::log_in() {
 
 // message = [authzid] UTF8NUL authcid UTF8NUL passwd                           RFC 4616 §2
 net::Task<ClientReply> Client::Impl::log_in_plain(const std::string& authorization, const std::string& authentication) {
-  std::string message = authorization;
-  message.append(1, '\0').append(authentication).append(1, '\0').append(options.login.password);
-  auto response = to_base64(message);
+  std::string message;
   const directory::Wiper wipe_message(message);
+  message.reserve(authorization.size() + authentication.size() + options.login.password.size() + 2);  // growing leaves copies behind
+  message.append(authorization).append(1, '\0').append(authentication).append(1, '\0').append(options.login.password);
+  auto response = to_base64(message);
   const directory::Wiper wipe_response(response);
 
   const ClientBusy running(*this);
@@ -70,22 +74,52 @@ net::Task<ClientReply> Client::Impl::log_in_plain(const std::string& authorizati
   const auto tag = next_tag();
   const bool initial = has("SASL-IR");  // RFC 4959 §3
   connection->queue(tag + " AUTHENTICATE PLAIN");
-  if (initial) connection->queue(" " + response);
+  if (initial) connection->queue(" ");
+  std::string_view words = initial ? std::string_view(response) : std::string_view();
   for (int asked = initial ? 1 : 0; asked < 3; ++asked) {
-    connection->queue("\r\n");
-    RELAIS_CO_TRY_VOID(co_await flush("AUTHENTICATE"));
+    RELAIS_CO_TRY_VOID(co_await send_secret(words, true, "AUTHENTICATE"));
     RELAIS_CO_TRY(auto answered, co_await reply(tag, true, options.timeouts.login, "AUTHENTICATE", nobody));
     if (answered) co_return std::move(*answered);
-    connection->queue(asked == 0 ? std::string_view(response) : "*");  // PLAIN has nothing more to say: cancelled (RFC 9051 §6.2.2)
+    words = asked == 0 ? std::string_view(response) : "*";  // PLAIN has nothing more to say: cancelled (RFC 9051 §6.2.2)
   }
   co_return lost("AUTHENTICATE", Error{Fault::closed, "garbage", "a challenge after the last answer"});
 }
 
+// login = "LOGIN" SP userid SP password                                        RFC 9051 §9
 net::Task<ClientReply> Client::Impl::log_in_by_login() {
   auto login = command();
-  login.text("LOGIN ").string(options.login.user).text(" ").string(options.login.password);
+  auto& pieces = login.pieces();
+  login.text("LOGIN ").string(options.login.user).text(" ");
+  pieces.back().reserve(pieces.back().size() + 2 * options.login.password.size() + 32);  // growing leaves copies behind
+  login.string(options.login.password);
+  const struct Wipe {
+    ~Wipe() {
+      for (auto& piece : secrets) directory::wipe(piece);
+    }
+    std::vector<std::string>& secrets;
+  } wipe{pieces};
+
+  const ClientBusy running(*this);
   ClientTaker nobody;
-  co_return co_await run("LOGIN", std::move(login), nobody, options.timeouts.login);
+  const auto tag = next_tag();
+  connection->queue(tag + " ");
+  for (const auto& piece : pieces) {
+    const bool last = &piece == &pieces.back();
+    RELAIS_CO_TRY_VOID(co_await send_secret(piece, last, "LOGIN"));
+    RELAIS_CO_TRY(auto answered, co_await reply(tag, !last, options.timeouts.login, "LOGIN", nobody));
+    if (answered) co_return std::move(*answered);
+  }
+  co_return lost("LOGIN", {});  // the last piece has an answer
+}
+
+net::Task<void> Client::Impl::send_secret(std::string_view octets, bool line, const char* what) {
+  std::array<std::string_view, 2> pieces;
+  std::size_t count = 0;
+  if (!octets.empty()) pieces[count++] = octets;
+  if (line) pieces[count++] = "\r\n";
+  auto sent = co_await connection->write(std::span(pieces).first(count), by(options.timeouts.write));
+  if (!sent) co_return lost(what, sent.error());
+  co_return Result<void>{};
 }
 
 }  // namespace relais::imap

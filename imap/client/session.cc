@@ -66,8 +66,10 @@ bool Client::Impl::has(std::string_view capability) const noexcept {
 }
 
 net::Deadline Client::Impl::by(Milliseconds limit) const {
-  const auto own = net::in(limit);
-  return deadline ? std::min(own, *deadline) : own;
+  auto until = net::in(limit);
+  if (deadline) until = std::min(until, *deadline);
+  if (end_of_phase) until = std::min(until, *end_of_phase);
+  return until;
 }
 
 ClientCommand Client::Impl::command() const {

@@ -30,8 +30,10 @@ struct Client::Impl {
   /// Responses that make no sense, after which there is nothing to be had from a server.
   static constexpr std::uint64_t kMaxGarbled = 1'000;
 
-  Impl(std::unique_ptr<net::Connection> transport, ClientOptions chosen)
-      : options(std::move(chosen)), connection(std::move(transport)), framer(options.limits) {}
+  Impl(std::unique_ptr<net::Connection> transport, ClientOptions&& chosen)
+      : options(std::move(chosen)), connection(std::move(transport)), framer(limits_before_login(options.limits)) {}
+  /// Nobody has shown who he is yet.
+  static ResponseLimits limits_before_login(ResponseLimits limits) noexcept;
 
   // ---- session.cc
   /// The next response, the octets of its large literals handed to the taker or dropped. nullopt: woken by a signal.
@@ -73,8 +75,9 @@ struct Client::Impl {
   void measured(std::chrono::steady_clock::duration took);
 
   // ---- connect.cc
-  /// From the first octet to the capabilities after the login.
-  net::Task<void> begin();
+  /// From the first octet to the capabilities after the login, until then. Wipes the password.
+  net::Task<void> begin(net::Deadline until);
+  net::Task<void> establish();
   net::Task<void> handshake();
   net::Task<void> read_greeting();
   net::Task<void> start_tls();
@@ -85,6 +88,8 @@ struct Client::Impl {
   net::Task<void> log_in();
   net::Task<ClientReply> log_in_plain(const std::string& authorization, const std::string& authentication);
   net::Task<ClientReply> log_in_by_login();
+  /// Sends what is queued and these octets behind it, of which nothing is kept. @param line  CRLF follows
+  net::Task<void> send_secret(std::string_view octets, bool line, const char* what);
 
   // ---- append.cc
   /// One APPEND. @return as run()
@@ -106,6 +111,8 @@ struct Client::Impl {
   std::string greeting;
   std::function<void(const Response&)> listener;
   std::optional<net::Deadline> deadline;
+  std::optional<net::Deadline> end_of_phase;  ///< of the beginning or the goodbye, however many octets come
+  bool credentials_refused = false;           ///< by the answer to the login
   std::uint64_t tags = 0;
   std::uint64_t garbled = 0;
   std::chrono::microseconds round_trip{0};
