@@ -12,6 +12,7 @@ namespace {
 
 // A literal that is not waited for is sent even where it will be refused: so only small ones are.
 constexpr std::uint64_t kMaxUnasked = 64 * 1024;
+constexpr std::size_t kSlice = 64 * 1024;  // octets of a message that a server must take within the limit for writing
 
 // append-message = [SP flag-list] [SP date-time] SP append-data                RFC 9051 §9
 void append_arguments(ClientCommand& out, const Client::AppendPiece& message) {
@@ -38,10 +39,12 @@ net::Task<void> Client::Impl::send_content(AppendPiece& message) {
   while (left > 0) {
     auto piece = co_await message.read();
     if (piece && !piece->empty() && piece->size() <= left) {
-      const std::array<std::string_view, 1> pieces{*piece};
       left -= piece->size();
-      auto sent = co_await connection->write(pieces, by(options.timeouts.write));
-      if (!sent) co_return lost("APPEND", sent.error());
+      for (auto rest = *piece; !rest.empty(); rest.remove_prefix(std::min(rest.size(), kSlice))) {
+        const std::array<std::string_view, 1> slice{rest.substr(0, kSlice)};
+        auto sent = co_await connection->write(slice, by(options.timeouts.write));
+        if (!sent) co_return lost("APPEND", sent.error());
+      }
       continue;
     }
     // The server waits for octets that nobody has: it can only be left.

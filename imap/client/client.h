@@ -42,7 +42,7 @@ struct ClientTimeouts {
   std::chrono::milliseconds greeting{30'000};  ///< a TLS handshake before it has as long
   std::chrono::milliseconds login{30'000};     ///< each step, TLS handshake included
   std::chrono::milliseconds command{120'000};  ///< without an octet of the reply
-  std::chrono::milliseconds write{120'000};    ///< without an octet taken
+  std::chrono::milliseconds write{120'000};    ///< of a command without its literals, of each 64 KB of a message
   std::chrono::milliseconds goodbye{5'000};    ///< logout() in all
 };
 

@@ -3,6 +3,8 @@
 
 #include "imap/client/session.h"
 #include "imap/client/testing.h"
+#include "net/memory_stream.h"
+#include "net/test_support.h"
 
 #include <gtest/gtest.h>
 
@@ -233,6 +235,43 @@ TEST(Client, Append) {
     EXPECT_EQ(talked.result, row.result);
     EXPECT_EQ(talked.said, row.says);
   }
+}
+
+TEST(Client, ASlowServerMayTakeALargePieceAtItsPace) {
+  constexpr std::size_t kCapacity = 64 * 1024;
+  const std::string piece(64 * kCapacity, 'x');
+  net::LoopPool loops(1);
+  loops.start();
+  auto session = [&]() -> awaitable<std::string> {
+    auto pair = net::memory_pair(kCapacity);
+    auto options = testing::options_for();
+    options.timeouts.write = std::chrono::seconds(1);  // for the whole piece it would not be enough
+    Client::Impl client(std::make_unique<net::Connection>(loops.at(0), std::move(pair.first), net::Endpoints{}), std::move(options));
+    net::Connection server(loops.at(0), std::move(pair.second), {});
+    std::size_t taken = 0;
+    bool taking = true;
+    auto take = [&]() -> awaitable<void> {
+      while (taken < piece.size() && co_await server.fill(net::in(net::kSoon), net::Awaiting::data)) {
+        taken += server.buffered().size();
+        server.consume(server.buffered().size());
+        static_cast<void>(co_await server.pause(std::chrono::milliseconds(20)));
+      }
+      taking = false;
+    };
+    std::string sent;
+    auto send = [&]() -> awaitable<void> {
+      Client::AppendPiece message;
+      message.size = piece.size();
+      message.read = [&piece]() -> net::Task<std::string_view> { co_return piece; };
+      sent = done(co_await client.send_content(message));
+      if (sent != "ok") server.close();
+    };
+    net::asio::co_spawn(loops.at(0).context(), take(), net::asio::detached);
+    co_await send();
+    while (taking) co_await net::asio::post(loops.at(0).context(), net::asio::use_awaitable);
+    co_return sent + " " + (taken == piece.size() ? "all" : "not all");
+  };
+  EXPECT_EQ(net::run_on(loops.at(0), session()), "ok all");
 }
 
 TEST(Client, AMessageThatIsNotAsLongAsSaidEndsTheSession) {
