@@ -195,6 +195,7 @@ net::Task<void> Client::noop() {
 
 // RFC 1939 §6: -ERR says that some messages were not removed.
 net::Task<void> Client::quit() {
+  impl_->until = net::in(impl_->options.quit_limit);
   const auto said = co_await impl_->command("QUIT");
   impl_->connection->close();
   if (!said) co_return fail(said.error());

@@ -32,6 +32,9 @@ struct ClientOptions {
   bool capabilities = true;                      ///< asked for after the login; a relay needs none, and no round trip more
   std::chrono::milliseconds connect_limit{10'000};
   std::chrono::milliseconds reply_limit{60'000};  ///< without an octet of it; for a TLS handshake; for octets to be taken
+  std::chrono::milliseconds login_limit{
+      30'000};  ///< in all, from the start of connecting until the session can be used, however the octets drip
+  std::chrono::milliseconds quit_limit{120'000};  ///< for QUIT in all: a server may rewrite a whole mailbox then
 };
 
 /// A message of a maildrop.

@@ -254,11 +254,15 @@ TEST(PopClient, TellsWhoItsClientIsWhereItMay) {
   EXPECT_EQ(played.says, "USER ann\r\nPASS secret\r\n");
   options.forward = ForwardAddress::proxy;
   options.on_behalf_of = net::Endpoints{"192.0.2.7", 4711, "192.0.2.1", 110};
-  net::ScriptedSession waiting([&options](std::unique_ptr<net::Connection> connection) -> net::asio::awaitable<void> {
-    EXPECT_FALSE(co_await Client::open(std::move(connection), options));
-  });
-  EXPECT_EQ(waiting.run().size(), 28U) << "the header does not wait for a greeting: the greeting waits for it";
-  waiting.close();
+  for (const auto how : {LegacyService::Tls::none, LegacyService::Tls::starttls, LegacyService::Tls::implicit}) {
+    options.service.tls = how;
+    net::ScriptedSession waiting([&options](std::unique_ptr<net::Connection> connection) -> net::asio::awaitable<void> {
+      EXPECT_FALSE(co_await Client::open(std::move(connection), options));
+    });
+    EXPECT_EQ(waiting.run().size(), 28U) << "the header does not wait for a greeting: the greeting waits for it";
+    waiting.close();
+  }
+  options.service.tls = LegacyService::Tls::none;
   played = play("+OK\r\n+OK\r\n+OK\r\n", options);
   EXPECT_EQ(to_hex(played.says.substr(0, 28)), "0d0a0d0a000d0a515549540a2111000cc0000207c00002011267006e");
   EXPECT_EQ(played.says.substr(28), "USER ann\r\nPASS secret\r\n");
@@ -392,6 +396,48 @@ TEST(PopClientConnect, SilenceIsATemporaryFailure) {
   ASSERT_FALSE(client);
   EXPECT_EQ(client.error().fault, Fault::temporary);
   EXPECT_EQ(client.error().detail, "no answer in time");
+}
+
+// Each octet is in time, and the last one never comes.
+TEST(PopClientConnect, ALoginThatDripsEnds) {
+  const auto drips = [](std::unique_ptr<net::Connection> connection) -> net::asio::awaitable<void> {
+    connection->queue("+OK ready\r\n+OK\r\n+OK in\r\n+OK\r\n");
+    while (co_await connection->flush(net::in(net::kSoon))) connection->queue("X\r\n");
+  };
+  net::TestServer server(drips);
+  net::LoopPool loops(1);
+  loops.start();
+  auto options = plaintext();
+  options.service = {.host = "127.0.0.1", .port = server.port()};
+  options.reply_limit = std::chrono::hours(1);
+  options.login_limit = std::chrono::milliseconds(100);
+  EXPECT_EQ(describe(net::run_on(loops.at(0), Client::connect(loops.at(0), options))), "temporary");
+}
+
+TEST(PopClientConnect, TheLimitOfTheLoginIsNotTheSessions) {
+  const auto until_quit = [](std::unique_ptr<net::Connection> connection) -> net::asio::awaitable<void> {
+    connection->queue("+OK ready\r\n+OK\r\n+OK in\r\n");
+    if (!co_await connection->flush(net::in(net::kSoon))) co_return;
+    while (!connection->buffered().contains("QUIT")) {
+      if (!co_await connection->fill(net::in(net::kSoon), net::Awaiting::data)) co_return;
+      if (!connection->buffered().ends_with("NOOP\r\n")) continue;
+      connection->queue("+OK\r\n");
+      if (!co_await connection->flush(net::in(net::kSoon))) co_return;
+    }
+    static_cast<void>(co_await connection->fill(net::in(net::kSoon), net::Awaiting::data));  // QUIT is never answered
+  };
+  net::TestServer server(until_quit);
+  net::LoopPool loops(1);
+  loops.start();
+  auto options = plaintext();
+  options.capabilities = false;
+  options.service = {.host = "127.0.0.1", .port = server.port()};
+  options.reply_limit = std::chrono::hours(1);
+  options.quit_limit = std::chrono::milliseconds(1);
+  auto client = net::run_on(loops.at(0), Client::connect(loops.at(0), options));
+  ASSERT_TRUE(client) << client.error().detail;
+  EXPECT_EQ(describe(net::run_on(loops.at(0), (*client)->noop())), "ok");
+  EXPECT_EQ(describe(net::run_on(loops.at(0), (*client)->quit())), "closed timeout");
 }
 
 }  // namespace

@@ -51,7 +51,14 @@ bool has_control(std::string_view text) {
 
 }  // namespace
 
-net::Task<void> Client::Impl::begin() {
+net::Task<void> Client::Impl::begin(net::Deadline limit) {
+  until = limit;
+  RELAIS_CO_TRY_VOID(co_await enter());
+  until = net::Deadline::max();
+  co_return Result<void>{};
+}
+
+net::Task<void> Client::Impl::enter() {
   if (options.forward == ForwardAddress::proxy) connection->queue(net::proxy_header(options.on_behalf_of.value_or(net::Endpoints{})));
   RELAIS_CO_TRY_VOID(co_await connection->flush(deadline()));
   if (options.service.tls == LegacyService::Tls::implicit) RELAIS_CO_TRY_VOID(co_await handshake());
@@ -171,8 +178,14 @@ net::Task<void> Client::Impl::read_capabilities() {
 }
 
 net::Task<std::unique_ptr<Client>> Client::open(std::unique_ptr<net::Connection> connection, ClientOptions options) {
+  const auto limit = net::in(options.login_limit);
+  co_return co_await Impl::open(std::move(connection), std::move(options), limit);
+}
+
+net::Task<std::unique_ptr<Client>> Client::Impl::open(std::unique_ptr<net::Connection> connection, ClientOptions options,
+                                                      net::Deadline limit) {
   auto impl = std::make_unique<Impl>(std::move(connection), std::move(options));
-  if (auto begun = co_await impl->begin(); !begun) {
+  if (auto begun = co_await impl->begin(limit); !begun) {
     auto& error = begun.error();
     co_return fail(error.fault == Fault::refused && error.code == "AUTHENTICATIONFAILED" ? std::move(error)
                                                                                          : unavailable(std::move(error)));
@@ -182,12 +195,14 @@ net::Task<std::unique_ptr<Client>> Client::open(std::unique_ptr<net::Connection>
 
 net::Task<std::unique_ptr<Client>> Client::connect(net::Loop& loop, ClientOptions options) {
   const directory::Wiper wiper(options.password);
+  const auto limit = net::in(options.login_limit);
   auto addresses = options.addresses;
   if (addresses.empty()) addresses.push_back(options.service.host);
   Error last = temporary("the mail server does not answer", "no address");
   for (auto& address : addresses) {
-    auto connection = co_await net::connect(loop, std::move(address), options.service.port, net::in(options.connect_limit));
-    if (connection) co_return co_await open(std::move(*connection), options);
+    auto connection =
+        co_await net::connect(loop, std::move(address), options.service.port, std::min(net::in(options.connect_limit), limit));
+    if (connection) co_return co_await Impl::open(std::move(*connection), options, limit);
     last = temporary("the mail server does not answer",
                      connection.error().detail.empty() ? connection.error().text : connection.error().detail);
   }

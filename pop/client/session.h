@@ -5,6 +5,8 @@
 #include "pop/proto/line.h"
 #include "pop/proto/server_reply.h"
 
+#include <algorithm>
+
 namespace relais::pop {
 
 struct Client::Impl {
@@ -20,7 +22,10 @@ struct Client::Impl {
   Impl(std::unique_ptr<net::Connection> to, ClientOptions how) : connection(std::move(to)), options(std::move(how)) {}
 
   // login.cc
-  net::Task<void> begin();
+  /// @param limit  of all that it does
+  net::Task<void> begin(net::Deadline limit);
+  static net::Task<std::unique_ptr<Client>> open(std::unique_ptr<net::Connection> connection, ClientOptions options, net::Deadline limit);
+  net::Task<void> enter();
   net::Task<void> greeting();
   net::Task<void> handshake();
   net::Task<void> start_tls();
@@ -31,7 +36,8 @@ struct Client::Impl {
   net::Task<void> read_capabilities();
 
   // client.cc
-  net::Deadline deadline() const { return net::in(options.reply_limit); }
+  /// Of a step: it begins anew with every octet, but never passes `until`.
+  net::Deadline deadline() const { return std::min(net::in(options.reply_limit), until); }
   /// Sends a line without its CRLF. Nothing is read.
   net::Task<void> send(std::string line);
   net::Task<Status> status();
@@ -49,6 +55,7 @@ struct Client::Impl {
 
   std::unique_ptr<net::Connection> connection;
   ClientOptions options;
+  net::Deadline until = net::Deadline::max();  ///< of what is going on as a whole
   LineFramer framer{};
   std::vector<std::string> capabilities{};  ///< first words, upper case
   bool offers_xclient = false;
