@@ -70,8 +70,17 @@ net::Task<Client::Impl::Status> Client::Impl::command(std::string line) {
   co_return said;
 }
 
+bool Client::Impl::too_many(std::size_t& dropped, std::size_t more) {
+  dropped += more;
+  if (dropped <= kMaxDropped) return false;
+  connection->close();
+  given_up = true;
+  return true;
+}
+
 net::Task<void> Client::Impl::lines(Line each) {
   Result<void> result;
+  std::size_t dropped = 0;
   for (;;) {
     RELAIS_CO_TRY(const auto step, co_await line());
     if (step.line == ".") {
@@ -79,6 +88,7 @@ net::Task<void> Client::Impl::lines(Line each) {
       co_return result;
     }
     if (result) result = each(step.line.starts_with('.') ? step.line.substr(1) : step.line);
+    if (!result && too_many(dropped, step.line.size() + 2)) co_return result;
     connection->consume(step.used);
   }
 }
@@ -86,12 +96,14 @@ net::Task<void> Client::Impl::lines(Line each) {
 net::Task<void> Client::Impl::body(Piece each) {
   BodyReader reader;
   Result<void> result;
+  std::size_t dropped = 0;
   for (;;) {
     while (!connection->buffered().empty()) {
       const auto step = reader.feed(connection->buffered());
       if (result && !step.octets.empty()) result = co_await each(step.octets);
       connection->consume(step.used);
       if (step.done) co_return result;
+      if (!result && too_many(dropped, step.used)) co_return result;
     }
     if (auto filled = co_await connection->fill(deadline(), net::Awaiting::data); !filled) {
       connection->close();
@@ -132,6 +144,7 @@ net::Task<std::vector<DropEntry>> Client::drop() {
   }
   RELAIS_CO_TRY_VOID(co_await impl_->lines([&](std::string_view line) -> Result<void> {
     RELAIS_TRY(const auto listing, parse_listing(line));
+    if (listing.value.size() > kMaxUidl) return fail(Fault::syntax, "UIDL with too long an id");
     const auto at = std::ranges::lower_bound(entries, listing.number, {}, &DropEntry::number);
     if (at != entries.end() && at->number == listing.number) at->uidl = listing.value;
     return {};
@@ -173,6 +186,7 @@ net::Task<void> Client::headers(std::vector<std::uint32_t> numbers,
       if (!read && read.error().fault == Fault::closed) co_return read;
       if (read && result) read = found(numbers[i], header);
       if (!read && result) result = std::move(read);
+      if (self.given_up) co_return result;
     }
   }
   co_return result;

@@ -66,7 +66,8 @@ class Client {
   Client& operator=(const Client&) = delete;
 
   bool has(std::string_view capability) const noexcept;  ///< upper case: "UIDL", "TOP", "PIPELINING"
-  /// LIST and UIDL, joined by message number, in ascending order of it. Fault::refused "LIMIT" above kMaxMessages.
+  /// LIST and UIDL, joined by message number, in ascending order of it. Fault::refused "LIMIT" above kMaxMessages; Fault::syntax for a
+  /// unique id above kMaxUidl.
   net::Task<std::vector<DropEntry>> drop();
   /// The header of a message (TOP n 0), byte-stuffing undone, with the empty line. Fault::refused "LIMIT" above kMaxHeader.
   net::Task<std::string> header(std::uint32_t number);
@@ -74,8 +75,8 @@ class Client {
   /// when the replies that were asked for are read.
   net::Task<void> headers(std::vector<std::uint32_t> numbers,
                           std::function<Result<void>(std::uint32_t number, std::string_view header)> found);
-  /// A message, in pieces, byte-stuffing undone. An Error of `octets` ends the calls; the rest is read and dropped, and the error comes
-  /// back.
+  /// A message, in pieces, byte-stuffing undone. An Error of `octets` ends the calls and comes back; the rest is read and
+  /// dropped, but for more than kMaxDropped: then the connection is closed.
   net::Task<void> retrieve(std::uint32_t number, std::function<net::Task<void>(std::string_view piece)> octets);
   net::Task<void> erase(std::uint32_t number);
   net::Task<void> noop();
@@ -87,7 +88,9 @@ class Client {
   std::unique_ptr<net::Connection> release();
 
   static constexpr std::size_t kMaxMessages = 5'000'000;
-  static constexpr std::size_t kMaxHeader = 4 * 1024 * 1024;  ///< octets
+  static constexpr std::size_t kMaxHeader = 4 * 1024 * 1024;    ///< octets
+  static constexpr std::size_t kMaxUidl = 250;                  ///< octets; RFC 1939 §7 has 70, some servers more
+  static constexpr std::size_t kMaxDropped = 16 * 1024 * 1024;  ///< octets read of a reply that nobody wants any more
 
   struct Impl;
 

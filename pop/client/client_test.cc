@@ -117,6 +117,45 @@ TEST(PopClient, ListsAreJoinedByNumber) {
   EXPECT_EQ(without.done, (std::vector<std::string>{"1 10 "}));
 }
 
+TEST(PopClient, LongUniqueIds) {
+  const auto drop = [](Client& client, std::vector<std::string>& done) -> net::asio::awaitable<void> {
+    const auto entries = co_await client.drop();
+    done.push_back(entries ? std::to_string(entries->at(0).uidl.size()) : describe(entries.error()));
+    done.push_back(describe(co_await client.noop()));
+  };
+  const auto with = [](std::size_t octets) {
+    return std::string(kIn) + "+OK\r\n1 10\r\n.\r\n+OK\r\n1 " + std::string(octets, 'u') + "\r\n.\r\n+OK\r\n";
+  };
+  EXPECT_EQ(play(with(250), plaintext(), drop, net::Script::kNever).done, (std::vector<std::string>{"250", "ok"}));
+  EXPECT_EQ(play(with(251), plaintext(), drop, net::Script::kNever).done, (std::vector<std::string>{"syntax", "ok"}));
+}
+
+// Nobody waits for the end of what is not wanted.
+TEST(PopClient, RepliesWithoutEndEndTheSession) {
+  std::string endless;
+  while (endless.size() <= Client::kMaxDropped + (1U << 20U)) endless += "no listing but " + std::string(1000, 'x') + "\r\n";
+  endless += ".\r\n+OK\r\n";  // never got to
+  const auto acts = [](std::string_view what) -> Acts {
+    return [what](Client& client, std::vector<std::string>& done) -> net::asio::awaitable<void> {
+      if (what == "drop") {
+        done.push_back(describe(co_await client.drop()));
+      } else if (what == "headers") {
+        done.push_back(describe(co_await client.headers({1, 2}, [](std::uint32_t, std::string_view) { return Result<void>{}; })));
+      } else {
+        done.push_back(describe(
+            co_await client.retrieve(1, [](std::string_view) -> net::Task<void> { co_return fail(Fault::refused, "enough", "STOP"); })));
+      }
+      done.push_back(describe(co_await client.noop()));
+    };
+  };
+  for (const auto& [what, outcome] : {std::pair{"drop", "syntax"}, {"headers", "refused LIMIT"}, {"retrieve", "refused STOP"}}) {
+    SCOPED_TRACE(what);
+    const auto body = what == std::string_view("headers") ? endless.substr(0, Client::kMaxHeader) + endless : endless;
+    const auto played = play(std::string(kIn) + "+OK\r\n" + body, plaintext(), acts(what), net::Script::kNever);
+    EXPECT_EQ(played.done, (std::vector<std::string>{outcome, "closed"}));
+  }
+}
+
 // Wherever the connection breaks: the login is a temporary failure, a command Fault::closed, and nothing is said beyond the break.
 TEST(PopClient, BrokenAtEveryOctet) {
   const auto whole = play(kEverything, plaintext(), everything);

@@ -44,7 +44,8 @@ struct Client::Impl {
   net::Task<Status> exchange(std::string line);
   /// An -ERR is Fault::refused.
   net::Task<Status> command(std::string line);
-  /// The lines of a multi-line reply behind its status, byte-stuffing undone. An error of `each` ends the calls, and comes back at the end.
+  /// The lines of a multi-line reply behind its status, byte-stuffing undone. An error of `each` ends the calls, and comes back at the end,
+  /// or, with the connection closed, behind kMaxDropped octets.
   net::Task<void> lines(Line each);
   /// The octets of a multi-line reply behind its status.
   net::Task<void> body(Piece each);
@@ -52,6 +53,8 @@ struct Client::Impl {
   /// What a server says that is no POP3: the connection is given up.
   std::unexpected<Error> garbage(std::string_view what);
   static Error refusal(const Status& status);
+  /// Counts octets of a reply that are dropped. @return whether they are too many: the connection is closed then
+  bool too_many(std::size_t& dropped, std::size_t more);
 
   std::unique_ptr<net::Connection> connection;
   ClientOptions options;
@@ -59,6 +62,7 @@ struct Client::Impl {
   LineFramer framer{};
   std::vector<std::string> capabilities{};  ///< first words, upper case
   bool offers_xclient = false;
+  bool given_up = false;  ///< too_many()
 };
 
 }  // namespace relais::pop
