@@ -11,7 +11,9 @@
 namespace relais::pop {
 namespace {
 
-constexpr std::size_t kPipelined = 64;  // commands in flight: what they take fits into any socket's buffer
+constexpr std::size_t kMaxServerText = 300;  // octets of a server's words in an Error
+constexpr std::size_t kMaxCode = 40;         // octets of a response code
+constexpr std::size_t kPipelined = 64;       // commands in flight: what they take fits into any socket's buffer
 
 Error failed(const Error& error, std::string_view command) {
   auto copy = error;
@@ -19,7 +21,18 @@ Error failed(const Error& error, std::string_view command) {
   return copy;
 }
 
+char printable(char c) noexcept { return c < ' ' || c > '~' ? '?' : c; }
+
 }  // namespace
+
+bool is_word(std::string_view text) noexcept {
+  return !text.empty() && std::ranges::all_of(text, [](char c) { return c > ' ' && c <= '~'; });
+}
+
+Client::Impl::Status::Status(const ServerStatus& said) : ok(said.ok), text(said.text.substr(0, kMaxServerText)) {
+  if (is_word(said.code) && said.code.size() <= kMaxCode) code = said.code;
+  std::ranges::transform(text, text.begin(), printable);
+}
 
 net::Task<void> Client::Impl::send(std::string line) {
   const directory::Wiper wiper(line);  // it may be a password
@@ -54,7 +67,7 @@ net::Task<Client::Impl::Status> Client::Impl::status() {
   RELAIS_CO_TRY(const auto step, co_await line());
   const auto said = parse_status(step.line);
   if (!said) co_return garbage(said.error().text);
-  Status status{said->ok, std::string(said->code), std::string(said->text)};
+  Status status(*said);
   connection->consume(step.used);
   co_return status;
 }

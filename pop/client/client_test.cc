@@ -226,6 +226,39 @@ TEST(PopClient, WhatRefusalsMean) {
   }
 }
 
+// An administrator sees them on a terminal.
+TEST(PopClient, WordsOfAServerAreMadeFitForATerminal) {
+  const auto error_of = [](std::string_view hears, ClientOptions options) {
+    Error error;
+    net::Script script;
+    script.to_server = hears;
+    net::play(script, [&](std::unique_ptr<net::Connection> connection) -> net::asio::awaitable<void> {
+      const auto client = co_await Client::open(std::move(connection), options);
+      EXPECT_FALSE(client);
+      if (!client) error = client.error();
+    });
+    return error;
+  };
+  auto master = plaintext();
+  master.authenticate_as = "mover";
+  EXPECT_EQ(error_of("+OK\r\n+OK\r\n-ERR no\x1b]0;mine\x07 \xc3\xa9\x7f\r\n", plaintext()).detail, "no?]0;mine? ???");
+  EXPECT_EQ(error_of("+OK\r\n-ERR \x1b[2J\r\n", master).detail, "AUTH PLAIN: ?[2J");
+  for (const auto& options : {plaintext(), master}) {
+    const auto where = options.authenticate_as.empty() ? "+OK\r\n+OK\r\n" : "+OK\r\n";
+    EXPECT_LT(error_of(where + ("-ERR " + std::string(5000, 'x')) + "\r\n", options).detail.size(), 400U);
+    for (const auto& code : {std::string("SYS/\x1b[2J"), std::string("A B"), std::string(5000, 'x')}) {
+      const auto error = error_of(where + ("-ERR [" + code + "] later\r\n"), options);
+      EXPECT_FALSE(error.code.contains('\x1b') || error.code.contains(' ') || error.code.size() > 40) << error.code;
+    }
+  }
+  const auto acts = [](Client& client, std::vector<std::string>& done) -> net::asio::awaitable<void> {
+    done.push_back(client.has("TOP") && !client.has("") && !client.has("X\x1bY") ? "words" : "anything");
+    co_return;
+  };
+  const auto played = play("+OK\r\n+OK\r\n+OK\r\n+OK\r\nx\x1by\r\n \r\ntop\r\n.\r\n", plaintext(), acts);
+  EXPECT_EQ(played.done, std::vector<std::string>{"words"});
+}
+
 TEST(PopClient, EndlessLinesEndTheSession) {
   EXPECT_EQ(play("+OK " + std::string(20'000, 'x') + "\r\n").outcome, "temporary");
   EXPECT_EQ(play("+OK\r\n+OK\r\n+OK\r\n+OK\r\n" + std::string(20'000, 'x') + "\r\n.\r\n").outcome, "temporary");

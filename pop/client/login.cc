@@ -146,11 +146,16 @@ net::Task<void> Client::Impl::sasl_plain() {
   RELAIS_CO_TRY(const auto step, co_await line());
   const bool go_on = step.line == "+" || step.line.starts_with("+ ");
   if (!go_on) {
-    const auto said = parse_status(step.line);
-    auto error = !said ? temporary("the mail server does not answer", "no reply to AUTH")
-                 : said->ok
-                     ? temporary("the mail server does not answer", "AUTH PLAIN: +OK without a response")
-                     : temporary("the mail server cannot log you in now", "AUTH PLAIN: " + std::string(said->text), to_upper(said->code));
+    const auto parsed = parse_status(step.line);
+    Error error;
+    if (!parsed) {
+      error = temporary("the mail server does not answer", "no reply to AUTH");
+    } else if (parsed->ok) {
+      error = temporary("the mail server does not answer", "AUTH PLAIN: +OK without a response");
+    } else {
+      const Status said(*parsed);
+      error = temporary("the mail server cannot log you in now", "AUTH PLAIN: " + said.text, to_upper(said.code));
+    }
     connection->consume(step.used);
     co_return fail(std::move(error));
   }
@@ -172,7 +177,8 @@ net::Task<void> Client::Impl::read_capabilities() {
   if (!said.ok) co_return Result<void>{};
   co_return co_await lines([this](std::string_view line) -> Result<void> {
     constexpr std::size_t kMax = 100;
-    if (capabilities.size() < kMax) capabilities.push_back(to_upper(line.substr(0, line.find(' '))));
+    const auto word = line.substr(0, line.find(' '));
+    if (capabilities.size() < kMax && is_word(word)) capabilities.push_back(to_upper(word));
     return {};
   });
 }

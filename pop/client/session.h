@@ -9,12 +9,16 @@
 
 namespace relais::pop {
 
+/// Whether a server's word is one: printable ASCII without spaces, and not empty. RFC 2449 §4
+bool is_word(std::string_view text) noexcept;
+
 struct Client::Impl {
   /// A status line that has been read: copies, since the connection's buffer goes on.
   struct Status {
+    explicit Status(const ServerStatus& said);
     bool ok = false;
-    std::string code{};
-    std::string text{};
+    std::string code{};  ///< empty where it is none: not printable, or too long
+    std::string text{};  ///< fit for a log and a terminal: cut, and printable
   };
   using Line = std::function<Result<void>(std::string_view line)>;
   using Piece = std::function<net::Task<void>(std::string_view piece)>;
