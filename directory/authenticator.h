@@ -44,7 +44,7 @@ class LegacyCheck {
   /// Logs in by submission, else IMAP, else POP3, and out again.
   /// @return nothing where the password is right. Errors: Fault::refused "AUTHENTICATIONFAILED" where the platform said no to this login;
   ///   Fault::temporary for everything else (away, TLS, "[UNAVAILABLE]", "[LIMIT]", "-ERR [SYS/TEMP]", 4xx): never taken for a wrong
-  ///   password.
+  ///   password; but "UNCLEAR", which may have been one, counts for AskLimits.
   virtual net::Task<void> check(LegacyAttempt attempt) = 0;
 };
 

@@ -15,32 +15,62 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <utility>
 
 namespace relais::directory {
 
 /// How often passwords that a platform refuses are passed on to it: a guesser must not reach it through us. What it accepts does not count,
-/// nor does its being away.
+/// nor does its being away. Questions that are under way count until they are answered: many at once do not pass the limit.
 ///
-/// Threads: any. Memory: about 100 octets per account and address that was refused within the window; where there are too many, nobody is
-/// asked who was not remembered.
+/// Threads: any. Memory: about 100 octets per account and address that was refused within the window or is being asked for; where there are
+/// too many, nobody is asked who was not remembered.
 class AskLimits {
  public:
   static constexpr std::uint32_t kRefusals = 10;  ///< of one account from one address within …
   static constexpr auto kWindow = std::chrono::hours(1);
   explicit AskLimits(std::size_t max_remembered = 100'000, const Clock& clock = system_clock()) : max_(max_remembered), clock_(clock) {}
 
-  /// @param address  numeric; an IPv6 address counts with its /64
-  bool may_ask(AccountNumber account, std::string_view address);
-  void refused(AccountNumber account, std::string_view address);
-
  private:
   using Key = std::tuple<AccountNumber, bool, std::uint64_t>;  // account, IPv6, address or its /64
+
+ public:
+  /// What a platform has said.
+  enum class Answer : std::uint8_t {
+    refused,
+    unclear,  ///< may have been a refusal: counts, but whoever is past the limit by such alone is not told that the password is wrong
+    other,    ///< accepted, or nothing about the password: does not count
+  };
+  /// A question that is under way. It counts as refused where it ends without an answer. Lifetime: shorter than that of the limits.
+  class Question {
+   public:
+    Question(Question&& other) noexcept : limits_(std::exchange(other.limits_, nullptr)), key_(other.key_) {}
+    Question& operator=(Question&&) = delete;
+    ~Question() { answered(Answer::refused); }
+    /// Once; what comes later changes nothing.
+    void answered(Answer answer) noexcept;
+
+   private:
+    friend class AskLimits;
+    Question(AskLimits& limits, const Key& key) : limits_(&limits), key_(key) {}
+    AskLimits* limits_;
+    Key key_;
+  };
+  /// To be called before a platform is asked.
+  /// @param address  numeric; an IPv6 address counts with its /64
+  /// Errors: Fault::refused "AUTHENTICATIONFAILED" past the limit; Fault::temporary "UNAVAILABLE" where what is under way may yet reach
+  ///   it, or where no answer that counts was a clear no.
+  Result<Question> ask(AccountNumber account, std::string_view address);
+
+ private:
   struct Entry {
     std::chrono::steady_clock::time_point began;
-    std::uint32_t refusals = 0;
+    std::uint32_t counted = 0;  // refused or unclear, since `began`
+    std::uint32_t refused = 0;  // of them
+    std::uint32_t under_way = 0;
   };
   static Key key_of(AccountNumber account, std::string_view address);
   void forget_old();
+  void end(const Key& key, Answer answer) noexcept;
 
   const std::size_t max_;
   const Clock& clock_;

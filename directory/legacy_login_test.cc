@@ -4,12 +4,19 @@
 #include "directory/test_support.h"
 
 #include <gtest/gtest.h>
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
 
+#include <algorithm>
 #include <functional>
 #include <future>
+#include <limits>
 #include <optional>
+#include <utility>
+#include <vector>
 
 namespace relais::directory {
 namespace {
@@ -21,6 +28,9 @@ class FakePlatform final : public LegacyCheck {
     ++asked;
     last = attempt;
     if (meanwhile) meanwhile();
+    if (asked > release_above) release();
+    while (held) static_cast<void>(co_await held->async_wait(net::asio::as_tuple(net::asio::use_awaitable)));
+    if (unclear) co_return fail(Fault::temporary, "later", "UNCLEAR");
     if (away) co_return fail(Fault::temporary, "no route to host");
     if (passwords[attempt.user] == attempt.password) co_return Result<void>{};
     co_return fail(Fault::refused, "no", "AUTHENTICATIONFAILED");
@@ -29,7 +39,22 @@ class FakePlatform final : public LegacyCheck {
   std::optional<LegacyAttempt> last;
   std::function<void()> meanwhile;
   bool away = false;
+  bool unclear = false;
   int asked = 0;
+
+  /// Answers nobody until release(), or until more than so many were asked for.
+  void hold(const net::asio::any_io_executor& executor, int most) {
+    held.emplace(executor, net::asio::steady_timer::time_point::max());
+    release_above = most;
+  }
+  void release() {
+    const auto timer = std::exchange(held, std::nullopt);
+    release_above = std::numeric_limits<int>::max();
+  }
+
+ private:
+  std::optional<net::asio::steady_timer> held;
+  int release_above = std::numeric_limits<int>::max();
 };
 
 class LegacyLoginTest : public testing::Test {
@@ -50,6 +75,27 @@ class LegacyLoginTest : public testing::Test {
     auto done = d.run(login.authenticate(std::move(user), std::move(password)));
     wait_for_upgrades(*d);
     return done;
+  }
+  /// So many logins at once; the platform answers none before those that do not reach it are through.
+  std::vector<std::string> log_in_at_once(int count, const std::string& password) {
+    constexpr auto kMost = static_cast<int>(AskLimits::kRefusals);
+    auto& loop = d.loops().at(0);
+    platform.asked = 0;
+    platform.hold(loop.executor(), kMost);
+    int done = 0;  // on that loop
+    const auto one = [&]() -> net::asio::awaitable<std::string> {
+      LegacyLogin login({*d, *d, gate, platform, limits, accepted, std::chrono::milliseconds(0)}, "192.0.2.1");
+      const auto result = co_await login.authenticate("ann@example.org", password);
+      if (++done == count - kMost) platform.release();
+      co_return result ? "ok" : std::string(to_string(result.error().fault)) + " " + result.error().code;
+    };
+    std::vector<std::future<std::string>> logins;
+    for (int i = 0; i < count; ++i) logins.push_back(net::asio::co_spawn(loop.executor(), one, net::asio::use_future));
+    std::vector<std::string> outcomes;
+    for (auto& login : logins) outcomes.push_back(login.get());
+    std::ranges::sort(outcomes);
+    wait_for_upgrades(*d);
+    return outcomes;
   }
   Knowledge known() { return d.run(d->located(ann.number)).value()->knowledge; }
 
@@ -155,6 +201,32 @@ TEST_F(LegacyLoginTest, AGuesserReachesThePlatformTenTimesAnHour) {
   EXPECT_EQ(platform.asked, asked + 2);
 }
 
+TEST_F(LegacyLoginTest, GuessesAtOnceDoNotPassTheLimit) {
+  std::vector<std::string> expected(AskLimits::kRefusals, "refused AUTHENTICATIONFAILED");
+  expected.insert(expected.end(), 5, "temporary UNAVAILABLE");
+  EXPECT_EQ(log_in_at_once(15, "guess"), expected);
+  EXPECT_EQ(platform.asked, static_cast<int>(AskLimits::kRefusals));
+  EXPECT_EQ(log_in("secret").error().code, "AUTHENTICATIONFAILED");
+  EXPECT_EQ(platform.asked, static_cast<int>(AskLimits::kRefusals));
+}
+
+TEST_F(LegacyLoginTest, RightPasswordsAtOnceAreNeverToldWrong) {
+  std::vector<std::string> expected(AskLimits::kRefusals, "ok");
+  expected.insert(expected.end(), 5, "temporary UNAVAILABLE");
+  EXPECT_EQ(log_in_at_once(15, "secret"), expected);
+  EXPECT_TRUE(log_in("secret"));
+}
+
+TEST_F(LegacyLoginTest, UnclearAnswersCountButAreNoWrongPassword) {
+  platform.unclear = true;
+  for (std::uint32_t i = 0; i < AskLimits::kRefusals; ++i) EXPECT_EQ(log_in("guess").error().fault, Fault::temporary);
+  platform.unclear = false;
+  EXPECT_EQ(log_in("secret").error().fault, Fault::temporary);
+  EXPECT_EQ(platform.asked, static_cast<int>(AskLimits::kRefusals));
+  clock.advance(AskLimits::kWindow);
+  EXPECT_TRUE(log_in("secret"));
+}
+
 TEST_F(LegacyLoginTest, WhatHappensWhileThePlatformIsAskedCounts) {
   const auto other_thread = [&](auto call) {
     return net::asio::co_spawn(d.loops().at(1).executor(), std::move(call), net::asio::use_future).get();
@@ -172,15 +244,34 @@ TEST_F(LegacyLoginTest, WhatHappensWhileThePlatformIsAskedCounts) {
 }
 
 TEST(AskLimits, AFullMemoryAsksNobodyNew) {
+  using Answer = AskLimits::Answer;
   ManualClock clock;
   AskLimits limits(2, clock);
-  limits.refused(1, "192.0.2.1");
-  limits.refused(2, "2001:db8::1");
-  EXPECT_TRUE(limits.may_ask(1, "192.0.2.1"));
-  EXPECT_TRUE(limits.may_ask(2, "2001:db8::ffff")) << "the same /64";
-  EXPECT_FALSE(limits.may_ask(3, "192.0.2.1"));
+  limits.ask(1, "192.0.2.1")->answered(Answer::refused);
+  limits.ask(4, "192.0.2.1")->answered(Answer::other);  // not remembered
+  limits.ask(2, "2001:db8::1")->answered(Answer::refused);
+  EXPECT_TRUE(limits.ask(1, "192.0.2.1"));
+  EXPECT_TRUE(limits.ask(2, "2001:db8::ffff")) << "the same /64";
+  EXPECT_FALSE(limits.ask(3, "192.0.2.1"));
   clock.advance(AskLimits::kWindow);
-  EXPECT_TRUE(limits.may_ask(3, "192.0.2.1"));
+  EXPECT_TRUE(limits.ask(3, "192.0.2.1"));
+}
+
+TEST(AskLimits, AQuestionWithoutAnAnswerCounts) {
+  ManualClock clock;
+  AskLimits limits(2, clock);
+  for (std::uint32_t i = 0; i < AskLimits::kRefusals; ++i) EXPECT_TRUE(limits.ask(1, "192.0.2.1"));
+  EXPECT_EQ(limits.ask(1, "192.0.2.1").error().code, "AUTHENTICATIONFAILED");
+}
+
+TEST(AskLimits, WhatIsUnderWayOutlivesTheWindow) {
+  ManualClock clock;
+  AskLimits limits(1, clock);
+  auto question = limits.ask(1, "192.0.2.1");
+  clock.advance(AskLimits::kWindow);
+  EXPECT_FALSE(limits.ask(2, "192.0.2.1")) << "there is no room as long as it is under way";
+  question->answered(AskLimits::Answer::other);
+  EXPECT_TRUE(limits.ask(2, "192.0.2.1"));
 }
 
 }  // namespace
