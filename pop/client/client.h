@@ -57,7 +57,8 @@ class Client {
   /// Errors: Fault::temporary for everything short of a clear refusal of the credentials, with the code of an -ERR ("IN-USE",
   /// "LOGIN-DELAY",
   ///   "SYS/TEMP", …) where there was one. The refusal is Fault::refused "AUTHENTICATIONFAILED": -ERR [AUTH], or -ERR without a code, as
-  ///   old servers send it; but not where the server takes no passwords without TLS: that is Fault::temporary too.
+  ///   old servers send it; but not where the server takes no passwords without TLS: that is Fault::temporary too. What an -ERR without a
+  ///   code says of later is Fault::temporary "UNCLEAR": it may have been about the credentials.
   static net::Task<std::unique_ptr<Client>> connect(net::Loop& loop, ClientOptions options);
   /// The same on a connection that there is already.
   static net::Task<std::unique_ptr<Client>> open(std::unique_ptr<net::Connection> connection, ClientOptions options);

@@ -213,11 +213,17 @@ TEST(PopClient, WhatRefusalsMean) {
       {"+OK\r\n+OK\r\n-ERR [LOGIN-DELAY] often\r\n", "temporary LOGIN-DELAY"},
       {"+OK\r\n+OK\r\n-ERR [SYS/TEMP] auth server is away\r\n", "temporary SYS/TEMP"},
       {"+OK\r\n+OK\r\n-ERR [SYS/PERM] no such disk\r\n", "temporary SYS/PERM"},
-      {"+OK\r\n+OK\r\n-ERR Temporary problem, please try again later\r\n", "temporary SYS/TEMP"},      // Courier
+      {"+OK\r\n+OK\r\n-ERR Temporary problem, please try again later\r\n", "temporary UNCLEAR"},       // Courier
       {"+OK\r\n-ERR TLS required to log in.\r\n", "temporary SYS/TEMP"},                               // Courier
       {"+OK\r\n+OK\r\n-ERR POP3 access disabled via insecure connection.\r\n", "temporary SYS/TEMP"},  // Courier
       {"+OK\r\n+OK\r\n-ERR ann lock busy!  Is another session active? (11)\r\n", "temporary IN-USE"},  // qpopper
       {"+OK\r\n+OK\r\n-ERR maildrop already in use\r\n", "temporary IN-USE"},
+      {"+OK\r\n+OK\r\n-ERR Unable to lock maildrop\r\n", "temporary IN-USE"},
+      {"+OK\r\n+OK\r\n-ERR [AUTH] Wrong password, try again later\r\n", "refused AUTHENTICATIONFAILED"},
+      {"+OK\r\n+OK\r\n-ERR Login failed, try again later\r\n", "temporary UNCLEAR"},
+      {"+OK\r\n+OK\r\n-ERR Invalid login, please try again\r\n", "refused AUTHENTICATIONFAILED"},
+      {"+OK\r\n+OK\r\n-ERR Account locked\r\n", "refused AUTHENTICATIONFAILED"},
+      {"+OK\r\n+OK\r\n-ERR Login to hassle.example.org failed\r\n", "refused AUTHENTICATIONFAILED"},
       {"+OK\r\n+OK\r\n", "temporary"},
   };
   for (const auto& scene : scenes) {

@@ -28,13 +28,30 @@ Error temporary(std::string_view text, std::string detail, std::string code = {}
   return Error{Fault::temporary, std::move(code), std::string(text), std::move(detail)};
 }
 
-/// What servers without response codes say where it is not about the credentials: Courier, qpopper, popa3d and their like.
+/// What servers without response codes say where it is not about the credentials: Courier, qpopper, popa3d and their like. Whole phrases:
+/// "Invalid login, please try again" and "account locked" are refusals. "Later" may be about the credentials or not: that stays unclear.
 std::string code_of_words(std::string_view text) {
+  struct Phrase {
+    std::string_view words;
+    std::string_view code;
+  };
+  static constexpr Phrase kPhrases[] = {
+      {"lock busy", "IN-USE"},          {"already in use", "IN-USE"},
+      {"already locked", "IN-USE"},     {"drop is locked", "IN-USE"},
+      {"mailbox is locked", "IN-USE"},  {"mailbox locked", "IN-USE"},
+      {"mailbox in use", "IN-USE"},     {"drop in use", "IN-USE"},
+      {"lock mailbox", "IN-USE"},                                      // "unable to", "can't"
+      {"lock maildrop", "IN-USE"},      {"tls required", "SYS/TEMP"},  // it wants TLS first
+      {"ssl required", "SYS/TEMP"},     {"requires tls", "SYS/TEMP"},
+      {"requires ssl", "SYS/TEMP"},     {"must use tls", "SYS/TEMP"},
+      {"must use ssl", "SYS/TEMP"},     {"insecure connection", "SYS/TEMP"},
+      {"temporary problem", "UNCLEAR"}, {"temporary failure", "UNCLEAR"},
+      {"temporary error", "UNCLEAR"},   {"temporarily unavailable", "UNCLEAR"},
+      {"try again later", "UNCLEAR"},
+  };
   const auto words = to_lower(text);
-  if (words.contains("lock") || words.contains("in use") || words.contains("busy")) return "IN-USE";
-  if (words.contains("temporar") || words.contains("try again")) return "SYS/TEMP";
-  if (words.contains("tls") || words.contains("ssl") || words.contains("insecure")) return "SYS/TEMP";  // it wants TLS first
-  return {};
+  const auto* const found = std::ranges::find_if(kPhrases, [&words](const Phrase& phrase) { return words.contains(phrase.words); });
+  return found == std::end(kPhrases) ? std::string() : std::string(found->code);
 }
 
 /// What an -ERR to a name or a password says. RFC 3206 §4: AUTH is about the credentials; other codes are about something else. Without a
