@@ -248,7 +248,8 @@ TEST_F(SessionRelaysTest, WhoDoesNotAnswerIsLeftAloneForAWhile) {
 }
 
 TEST_F(SessionRelaysTest, ARouteToTheSameHostDoesNotTakeItsTlsAway) {
-  host({std::string(kHello) + "C: QUIT\nS: 221 bye\n"});  // has no STARTTLS
+  // Has no STARTTLS, and would take the recipient.
+  host({std::string(kHello) + "C: MAIL FROM:<a@b.test>\nC: RCPT TO:<x@example.test>\nC: RSET\nS: 250 ok\nS: 250 ok\nS: 250 ok\n"});
   legacy.set({{"old", parse_destination(destination).value(), {.tls = TlsLevel::encrypt}}}, legacy.begin());
   SessionRelays relays(*dialer);
   EXPECT_FALSE(ask(relays, "x@example.test").reply);
