@@ -334,9 +334,10 @@ TEST(PopClient, TellsWhoItsClientIsWhereItMay) {
   options.on_behalf_of = net::Endpoints{"192.0.2.7", 4711, "192.0.2.1", 110};
   for (const auto how : {LegacyService::Tls::none, LegacyService::Tls::starttls, LegacyService::Tls::implicit}) {
     options.service.tls = how;
-    net::ScriptedSession waiting([&options](std::unique_ptr<net::Connection> connection) -> net::asio::awaitable<void> {
+    const net::SessionStarter open = [&options](std::unique_ptr<net::Connection> connection) -> net::asio::awaitable<void> {
       EXPECT_FALSE(co_await Client::open(std::move(connection), options));
-    });
+    };
+    net::ScriptedSession waiting(open);
     EXPECT_EQ(waiting.run().size(), 28U) << "the header does not wait for a greeting: the greeting waits for it";
     waiting.close();
   }
