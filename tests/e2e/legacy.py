@@ -49,6 +49,9 @@ def plain(authorize, user, password):
     return f"{authorize}\0{user}\0{password}".encode()
 
 
+PATIENCE = 20  # seconds for a server to end by itself; then it is made to
+
+
 class Syslog(threading.Thread):
     """Takes what servers log, since some can log nowhere else."""
 
@@ -207,6 +210,10 @@ cd /
         if self.process:
             if self.process.poll() is None:
                 self.signal(self.stop_signal)
+            try:
+                self.process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:  # Cyrus' master may wait for a child that never ends
+                self.signal(signal.SIGKILL)
             self.end()
 
     def kill(self):
