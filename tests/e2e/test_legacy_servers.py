@@ -167,7 +167,7 @@ def test_dovecot_behind_the_proxy_protocol(tmp_path):
         wire.send(f'a LOGIN {ADA} "{legacy.PASSWORD}"\r\n'.encode())
         assert wire.until(b"a ")[-1].startswith(b"a OK")
         wire.close()
-        assert "rip=192.0.2.99" in server.log()
+        legacy.relais.wait_until(lambda: "rip=192.0.2.99" in server.log(), "the login in its log")
 
 
 def test_settings_change_the_view_of_names(tmp_path):

@@ -62,7 +62,7 @@ def test_a_smarthost_with_a_login(here, exim):
     assert "failed" not in [one["Action"] for report in reports(ada(here)(), "by the smarthost") for one in report.recipients]
     here.run("route", "set", "*", f"smtp://{exim.host}:{SMARTHOST}", "--auth", "relais:open sesame")
     exim.wait_for("carol", "by the smarthost")
-    assert "A=plain:relais" in exim.log()
+    relais.wait_until(lambda: "A=plain:relais" in exim.log(), "the entry of the arrival")
     submit(here, ["carol@nowhere.test"], text("to nowhere"))
     report = wait_for_report(ada(here), "to nowhere", "failed")  # theirs: it is their look-up now
     assert "mx.exim.test" in report.about_message["Reporting-MTA"]

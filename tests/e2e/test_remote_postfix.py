@@ -76,14 +76,14 @@ def test_there_and_back(here, postfix):  # noqa: F811
         message = postfix.wait_for(user, "there")
         assert message["Return-Path"] == "<ada@example.test>" and message.get_content() == "hello\n"
         assert "TLSv1.3" in message.get_all("Received")[0] and "from mail.example.test" in message.get_all("Received")[0]
-    assert "nrcpt=2" in postfix.log()  # one transaction for both
+    relais.wait_until(lambda: "nrcpt=2" in postfix.log(), "the entry of the arrival")  # one transaction for both
     assert kinds(here, "<there@example.test>")[-1] == "relayed"
 
     postfix.submit("carol@postfix.test", ["ada@example.test", "bob@example.test"], text("back", "carol@postfix.test"))
     for user in ("ada", "bob"):
         message = wait_for_ours(here, f"{user}@example.test", "back")
         assert message["Return-Path"] == "<carol@postfix.test>" and "from mx.postfix.test" in message.get_all("Received")[0]
-    assert "Untrusted TLS connection established to mail.example.test" in postfix.log()  # our certificate is self-signed
+    relais.wait_until(lambda: "Untrusted TLS connection established to mail.example.test" in postfix.log(), "the entry of the handshake")  # our certificate is self-signed
     relais.wait_until(lambda: not postfix.queue() and not here.json("queue", "list")["jobs"], "empty queues")
 
 

@@ -146,7 +146,7 @@ def test_others_verify_us(internet, here, postfix):  # noqa: F811
         for peer in (postfix, exim):
             peer.submit(f"carol@{peer.domain}", ["ada@example.test"], text(f"by DANE from {peer.name}", f"carol@{peer.domain}"))
             wait_for_ours(here, "ada@example.test", f"by DANE from {peer.name}")
-        assert "Verified TLS connection established to mail.example.test" in postfix.log()
+        relais.wait_until(lambda: "Verified TLS connection established to mail.example.test" in postfix.log(), "the entry of the handshake")
         relais.wait_until(lambda: "CV=dane" in exim.log(), "the entry of the delivery")
 
         for peer in (postfix, exim):

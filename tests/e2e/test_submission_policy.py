@@ -178,7 +178,7 @@ def test_a_stolen_password_sends_little(limited):
     report, = limited.json("sending", "list")["accounts"]
     assert report["address"] == "ada@example.test" and report["messages_hour"] == 3 and report["refused"] >= 2
     assert "ada@example.test" in limited.run("sending", "list").stdout
-    assert "event=sending-limit" in limited.log() and "address=ada@example.test" in limited.log()
+    relais.wait_until(lambda: "event=sending-limit" in limited.log() and "address=ada@example.test" in limited.log(), "the event in the log")
     assert limited.metric("relais_antispam_sending_refused_total") >= 1
     limited.run("sending", "forgive", "ada@example.test")
     assert attempt(limited)[0] == 250
