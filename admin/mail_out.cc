@@ -207,8 +207,9 @@ void MailOut::spawn(net::asio::awaitable<void> work) {
 }
 
 net::Task<void> MailOut::refresh_routes() {
+  const auto began = route_rules_.begin();
   RELAIS_CO_TRY(auto routes, co_await parts_.directory.routes());
-  route_rules_.set(std::move(routes));
+  route_rules_.set(std::move(routes), began);
   co_return Result<void>{};
 }
 

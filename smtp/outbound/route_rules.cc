@@ -24,13 +24,20 @@ std::shared_ptr<const RouteRules::Table> RouteRules::table() const {
   return table_;
 }
 
-void RouteRules::set(std::vector<directory::Route> routes) {
+std::uint64_t RouteRules::begin() {
+  const std::lock_guard lock(mutex_);
+  return ++last_begun_;
+}
+
+void RouteRules::set(std::vector<directory::Route> routes, std::uint64_t began) {
   auto fresh = std::make_shared<Table>();
   for (auto& route : routes) {
     auto domain = route.domain;
     fresh->insert_or_assign(std::move(domain), std::move(route));
   }
   const std::lock_guard lock(mutex_);
+  if (began < began_) return;
+  began_ = began;
   table_ = std::move(fresh);
 }
 

@@ -4,6 +4,7 @@
 #include "directory/route.h"
 #include "smtp/outbound/destination.h"
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -27,7 +28,10 @@ class RouteRules {
   using ConfiguredTls = std::function<std::optional<TlsLevel>(std::string_view destination)>;
 
   explicit RouteRules(ConfiguredTls configured = {}) : configured_(std::move(configured)) {}
-  void set(std::vector<directory::Route> routes);
+  /// To be called before the list for set() is read: of those who read at the same time the last to begin has the newest.
+  std::uint64_t begin();
+  /// Replaces all of them, unless a list whose reading began later is there already.  @param began  from begin()
+  void set(std::vector<directory::Route> routes, std::uint64_t began);
   /// The rule of a route that leads there; its TLS level, else the configured one.
   DestinationRule rule(const Destination& destination) const;
 
@@ -38,6 +42,8 @@ class RouteRules {
   const ConfiguredTls configured_;
   mutable std::mutex mutex_;
   std::shared_ptr<const Table> table_ = std::make_shared<const Table>();  // guarded by mutex_; what it points to never changes
+  std::uint64_t last_begun_ = 0;                                          // guarded by mutex_
+  std::uint64_t began_ = 0;                                               // of table_; guarded by mutex_
 };
 
 }  // namespace relais::smtp

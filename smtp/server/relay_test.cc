@@ -44,7 +44,7 @@ class ReroutingLaneTest : public ::testing::Test {
     const auto route = directory::parse_route("elsewhere.test", target, "", "none");
     ASSERT_TRUE(route && platform.run(platform.names->set_route(*route)));
     legacy.set({{"old", destination_of(*route, ""), rule_of(*route)}}, legacy.begin());
-    rules.set({*route});
+    rules.set({*route}, rules.begin());
     destination = "smtp:127.0.0.1:" + std::to_string(far->port());
     OutboundOptions options;
     options.rule = [this](const Destination& to) { return rules.rule(to); };
@@ -267,7 +267,7 @@ TEST(RouteRules, CredentialsAndTlsGoWithTheDestination) {
     ASSERT_TRUE(route);
     routes.push_back(*route);
   }
-  rules.set(routes);
+  rules.set(routes, rules.begin());
   const auto smart = rules.rule({Destination::Kind::smtp, "smart.test", 587});
   ASSERT_TRUE(smart.auth && smart.tls);
   EXPECT_EQ(smart.auth->user, "user");
@@ -276,6 +276,19 @@ TEST(RouteRules, CredentialsAndTlsGoWithTheDestination) {
   EXPECT_FALSE(rules.rule({Destination::Kind::mx, "other.test", 0}).tls);
   EXPECT_EQ(rules.rule({Destination::Kind::mx, "y.test", 0}).tls, TlsLevel::verify);
   EXPECT_EQ(rules.rule({Destination::Kind::mx, "sure.test", 0}).tls, TlsLevel::verify);
+}
+
+TEST(RouteRules, TheListThatWasAskedForLastCounts) {
+  RouteRules rules;
+  const auto route = [](std::string_view tls) { return std::vector{directory::parse_route("x.test", "smtp://smart.test:25", "", tls).value()}; };
+  const auto level = [&] { return rules.rule({Destination::Kind::smtp, "smart.test", 25}).tls; };
+  const auto earlier = rules.begin();
+  const auto later = rules.begin();
+  rules.set(route("verify"), later);
+  rules.set(route("none"), earlier);
+  EXPECT_EQ(level(), TlsLevel::verify) << "the earlier one was slower";
+  rules.set({}, rules.begin());
+  EXPECT_FALSE(level());
 }
 
 // ---- legacy platforms
