@@ -4,7 +4,6 @@
 #include "base/encode.h"
 #include "directory/sasl.h"
 #include "imap/proto/authenticate.h"
-#include "imap/server/legacy_login.h"
 #include "imap/server/login.h"
 
 namespace relais::imap {
@@ -22,9 +21,9 @@ net::Task<std::optional<std::string>> challenge(Session& session, std::string oc
 net::Task<Done> authenticate(Session& session, const Tagged& command) {
   RELAIS_CO_TRY(auto args, parse_authenticate(command.rest));
   const bool allow_plaintext = session.server().options().allow_plaintext;
-  LegacyLogin who(session.server().directory(), session.server().relay(), session.server().options().relay, session.connection(),
-                  session.log().id());
-  const auto sasl = directory::make_sasl_server(who, args.mechanism, session.encrypted(), allow_plaintext);
+  std::unique_ptr<Relay> relay;
+  auto judge = judge_of(session, relay);
+  const auto sasl = directory::make_sasl_server(judge, args.mechanism, session.encrypted(), allow_plaintext);
   if (!sasl) {
     if (!session.plaintext_allowed() && (args.mechanism == "PLAIN" || args.mechanism == "LOGIN")) {
       co_return fail(Fault::refused, "this mechanism needs TLS here", "PRIVACYREQUIRED");
@@ -39,11 +38,11 @@ net::Task<Done> authenticate(Session& session, const Tagged& command) {
       RELAIS_CO_TRY(waited, co_await wait_for_turn(session, std::string(sasl->user()), waited));
     }
     if (!step) co_return fail(login_failed(session, std::move(step).error(), sasl->user(), args.mechanism));
-    if (step->done && step->challenge.empty()) co_return logged_in(session, *step->login, who.take_relay(), sasl->user(), args.mechanism);
+    if (step->done && step->challenge.empty()) co_return logged_in(session, *step->login, std::move(relay), sasl->user(), args.mechanism);
     // Data that comes with success is one more challenge here, answered by an empty line.
     RELAIS_CO_TRY(response, co_await challenge(session, std::move(step->challenge)));
     if (!response) co_return fail(Fault::syntax, "authentication was given up");
-    if (step->done) co_return logged_in(session, *step->login, who.take_relay(), sasl->user(), args.mechanism);
+    if (step->done) co_return logged_in(session, *step->login, std::move(relay), sasl->user(), args.mechanism);
   }
 }
 

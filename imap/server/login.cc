@@ -4,7 +4,6 @@
 #include "base/metrics.h"
 #include "imap/proto/login.h"
 #include "imap/server/capability.h"
-#include "imap/server/legacy_login.h"
 #include "net/throttle.h"
 
 namespace relais::imap {
@@ -17,6 +16,20 @@ std::string throttled_name(const Session& session, std::string_view user) {
 }
 
 }  // namespace
+
+directory::RelayedLogin judge_of(Session& session, std::unique_ptr<Relay>& relay) {
+  const auto& server = session.server();
+  auto open = [&session, &relay](directory::Located who, std::optional<std::string> password) -> net::Task<bool> {
+    const auto& to = session.server();
+    RELAIS_CO_TRY(relay, co_await Relay::open(to.relay(), to.options().relay, session.connection(), std::move(who), std::move(password),
+                                              std::string(session.log().id())));
+    co_return relay != nullptr;
+  };
+  return {{server.directory(), server.relay().moves, server.relay().gate, server.relay().moved},
+          session.connection().endpoints().peer_address,
+          server.options().relay.login_wait,
+          std::move(open)};
+}
 
 net::Task<std::chrono::milliseconds> wait_for_turn(Session& session, std::string user, std::chrono::milliseconds waited) {
   RELAIS_CO_TRY(const auto total,
@@ -69,12 +82,12 @@ net::Task<Done> login(Session& session, const Tagged& command) {
   // RFC 9051 §6.2.3: LOGINDISABLED was announced.
   if (!session.plaintext_allowed()) co_return fail(Fault::refused, "LOGIN needs TLS here", "PRIVACYREQUIRED");
   RELAIS_CO_TRY(const auto waited, co_await wait_for_turn(session, args.user));
-  LegacyLogin who(session.server().directory(), session.server().relay(), session.server().options().relay, session.connection(),
-                  session.log().id());
-  auto login = co_await who.authenticate(args.user, std::move(args.password));
+  std::unique_ptr<Relay> relay;
+  auto judge = judge_of(session, relay);
+  auto login = co_await judge.authenticate(args.user, std::move(args.password));
   RELAIS_CO_TRY_VOID(co_await wait_for_turn(session, args.user, waited));  // others may have guessed meanwhile
   if (!login) co_return fail(login_failed(session, std::move(login).error(), args.user, "LOGIN"));
-  co_return logged_in(session, *login, who.take_relay(), args.user, "LOGIN");
+  co_return logged_in(session, *login, std::move(relay), args.user, "LOGIN");
 }
 
 }  // namespace relais::imap

@@ -2,11 +2,16 @@
 #pragma once
 
 #include "directory/directory.h"
+#include "directory/relayed_login.h"
 #include "imap/server/session.h"
 
 namespace relais::imap {
 
 net::Task<Done> login(Session& session, const Tagged& command);
+
+/// Who checks the client's credentials: the directory, or the platform that still has the account, where the session is opened into
+/// `relay`. Lifetime of what is returned: shorter than those of both.
+directory::RelayedLogin judge_of(Session& session, std::unique_ptr<Relay>& relay);
 
 /// Waits as long as failed logins from the client's address and into the account ask for. To be awaited before the client learns whether
 /// its credentials are right, so that a right guess waits as long as a wrong one.

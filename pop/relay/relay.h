@@ -29,6 +29,7 @@ struct RelayOptions {
   net::PumpLimits pump{.idle = std::chrono::minutes(10)};  ///< RFC 1939 §3
   std::chrono::milliseconds connect_limit{10'000};
   std::chrono::milliseconds reply_limit{30'000};  ///< for each reply up to the login; some servers let those who fail wait for 15 seconds
+  std::chrono::seconds login_wait{12};            ///< for an account that is being moved: a little more than a freeze may last
 };
 
 /// A session in the platform's TRANSACTION state. Its replies are not looked at; the client's lines are, for QUIT alone.

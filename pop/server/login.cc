@@ -21,6 +21,12 @@ metrics::Counter& logins_counter(bool good) {
 
 }  // namespace
 
+net::Task<bool> Session::open_relay(directory::Located who, std::optional<std::string> password) {
+  RELAIS_CO_TRY(opened_, co_await Relay::open(services().relay, options().relay, *connection_, std::move(who), std::move(password),
+                                              std::string(log_.id())));
+  co_return opened_ != nullptr;
+}
+
 // RFC 2449 §5. IMPLEMENTATION tells no version: a stranger needs none.
 net::Task<void> Session::capa(Command&) {
   append_ok(out(), "capability list follows");
@@ -98,7 +104,10 @@ net::Task<void> Session::auth_steps(directory::SaslServer& sasl, std::optional<s
     // RFC 5034 §4: +OK carries no data, so what SCRAM's server says last is one more challenge, answered by an empty line.
     if (!step->done || !step->challenge.empty()) {
       RELAIS_CO_TRY(response, co_await auth_line(step->challenge));
-      if (!response) co_return Result<void>{};
+      if (!response) {
+        opened_.reset();
+        co_return Result<void>{};
+      }
     }
     if (!step->done) continue;
     co_return co_await login_succeeded(step->login->account, name);
@@ -138,7 +147,8 @@ void Session::login_failed(const Error& error, std::string_view name) {
 net::Task<void> Session::login_succeeded(const directory::Account& account, std::string_view name) {
   if (services().throttle != nullptr) services().throttle->succeeded(log_.peer(), login_name(name));
   logins_counter(true).add();
-  if ((relay_ = login_.take_relay())) {
+  relay_ = std::move(opened_);
+  if (relay_) {
     log_.event(log::Level::info, "login", {{"user", account.address}, {"tls", encrypted()}, {"platform", relay_->platform()}});
     append_ok(out(), "logged in");
     state_ = State::over;  // here

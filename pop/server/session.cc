@@ -60,7 +60,10 @@ Session::Session(std::shared_ptr<Server> server, std::unique_ptr<net::Connection
     : server_(std::move(server)),
       connection_(std::move(connection)),
       log_("pop3", log::new_session_id(), connection_->endpoints().peer_address),
-      login_(*server_->services().directory, server_->services().relay, server_->options().relay, *connection_, log_.id()),
+      login_(
+          {*services().directory, services().relay.moves, services().relay.gate, services().relay.moved},
+          connection_->endpoints().peer_address, options().relay.login_wait,
+          [this](directory::Located who, std::optional<std::string> password) { return open_relay(std::move(who), std::move(password)); }),
       login_deadline_(net::in(server_->options().login_total)),
       prefetch_(*server_->services().store, server_->prefetched(), server_->options().prefetch_octets, server_->options().prefetch_total) {
   sessions_gauge().add(1);

@@ -2,11 +2,11 @@
 #pragma once
 
 #include "base/log.h"
+#include "directory/relayed_login.h"
 #include "directory/sasl.h"
 #include "net/connection.h"
 #include "pop/proto/command.h"
 #include "pop/proto/line.h"
-#include "pop/server/legacy_login.h"
 #include "pop/server/maildrop.h"
 #include "pop/server/prefetch.h"
 #include "pop/server/server.h"
@@ -63,6 +63,8 @@ class Session {
   Result<Maildrop::Message*> message_of(const Command& command);
 
   // login.cc
+  /// Opens the client's session at the platform that has its account.
+  net::Task<bool> open_relay(directory::Located who, std::optional<std::string> password);
   net::Task<void> capa(Command& command);
   net::Task<void> user(Command& command);
   net::Task<void> pass(Command& command);
@@ -97,7 +99,7 @@ class Session {
   const std::shared_ptr<Server> server_;
   const std::unique_ptr<net::Connection> connection_;
   const log::Session log_;
-  LegacyLogin login_;
+  directory::RelayedLogin login_;
   const net::Deadline login_deadline_;
 
   State state_ = State::authorization;
@@ -107,7 +109,8 @@ class Session {
   std::uint32_t bad_commands_ = 0;
   std::uint32_t login_failures_ = 0;
 
-  std::unique_ptr<Relay> relay_;  ///< after a login elsewhere: what follows is said there
+  std::unique_ptr<Relay> opened_;  ///< by a login that is not done yet
+  std::unique_ptr<Relay> relay_;   ///< after a login elsewhere: what follows is said there
 
   // in TRANSACTION
   std::optional<MaildropLocks::Held> held_;

@@ -1,7 +1,8 @@
 // POP3 sessions of accounts that live on a legacy platform: who is asked, what the client is told, and octets both ways.
-#include "pop/server/legacy_login.h"
+#include "pop/relay/relay.h"
 
 #include "base/encode.h"
+#include "directory/relayed_login.h"
 #include "directory/test_support.h"
 #include "net/fake_resolver.h"
 #include "net/listener.h"
@@ -171,7 +172,13 @@ class PopLegacy : public testing::Test {
   directory::TestDirectory d{{.default_domain = "example.org"}};
   net::FakeResolver dns;
   directory::LegacyHosts hosts{dns};
-  directory::PlacementGate gate{*d};
+  /// Done when a login has found the account moving and is registered to wait.
+  std::function<net::asio::awaitable<void>(Placement moving)> when_waiting;
+  directory::PlacementGate gate{[this](directory::AccountNumber account) -> net::Task<std::optional<directory::Account>> {
+    auto found = co_await d->find_number(account);
+    if (when_waiting && found && *found && (*found)->placement.kind == Placement::Kind::moving) co_await when_waiting((*found)->placement);
+    co_return found;
+  }};
   net::Throttle throttle;
   std::unique_ptr<storage::Store> store;
   RelayOptions relay_options;
@@ -239,9 +246,35 @@ TEST_F(PopLegacy, NobodyGuessesWhereTheDirectoryCannotBeRead) {
 }
 
 TEST_F(PopLegacy, OnTheMoveNobodyIsServed) {
+  relay_options.login_wait = std::chrono::seconds(0);
+  listen(&*d);
   place({.kind = Placement::Kind::moving, .legacy = "old"});
   EXPECT_TRUE(dialogue(std::string(kLogin) + "QUIT\r\n").contains("-ERR [SYS/TEMP] the mailbox is being moved"));
   EXPECT_EQ(old.said, 0U);
+}
+
+// Who comes during a freeze is served where the account is after it.
+TEST_F(PopLegacy, ALoginWaitsForTheEndOfAFreeze) {
+  relay_options.login_wait = std::chrono::duration_cast<std::chrono::seconds>(net::kSoon);
+  listen(&*d);
+  ASSERT_TRUE(d.run(d->set_password("ann@example.org", "secret")));
+  const struct {
+    Placement then;
+    std::string_view told;
+  } rows[] = {
+      {{.kind = Placement::Kind::legacy, .legacy = "old"}, "+OK logged in\r\n+OK old said QUIT\r\n"},
+      {{.kind = Placement::Kind::shard, .legacy = {}}, "+OK maildrop has 0 messages (0 octets)\r\n+OK goodbye\r\n"},
+  };
+  for (const auto& row : rows) {
+    place({.kind = Placement::Kind::moving, .legacy = "old"});
+    when_waiting = [&](Placement moving) -> net::asio::awaitable<void> {
+      const auto next = co_await d->change_placement(number, moving.epoch, row.then);
+      EXPECT_TRUE(next);
+      if (next) gate.settled(number, *next);
+    };
+    EXPECT_EQ(dialogue(std::string(kLogin) + "QUIT\r\n"), std::string(kGreeting) + "+OK send PASS\r\n" + std::string(row.told));
+    when_waiting = nullptr;
+  }
 }
 
 // The placement is read again once the platform has let us in.
@@ -278,10 +311,15 @@ TEST_F(PopLegacy, AProofIsRelayedByTheMaster) {
   ASSERT_TRUE(d.run(d->set_password("ann@example.org", "secret")));
   const auto proven = [&] {
     return net::as_client(listener->port(), [&](net::Connection& connection) -> net::asio::awaitable<std::string> {
-      LegacyLogin login(*d, {&*d, &hosts, &gate}, relay_options, connection, "s1");
+      std::unique_ptr<Relay> relay;
+      const auto open = [&](directory::Located who, std::optional<std::string> password) -> net::Task<bool> {
+        RELAIS_CO_TRY(relay,
+                      co_await Relay::open({&*d, &hosts, &gate}, relay_options, connection, std::move(who), std::move(password), "s1"));
+        co_return relay != nullptr;
+      };
+      directory::RelayedLogin login({*d, &*d, &gate}, "192.0.2.1", std::chrono::seconds(0), open);
       const auto keys = (co_await login.scram_keys("ann")).value();
       const auto done = co_await login.login_verified("ann", keys.generation);
-      const auto relay = login.take_relay();
       EXPECT_EQ(relay != nullptr, done.has_value());
       if (!done) co_return std::string(to_string(done.error().fault)) + " " + done.error().code;
       co_return done->account.address;
