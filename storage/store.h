@@ -121,6 +121,9 @@ class Subscription {
 ///   Fault::refused with IMAP codes (RFC 5530): NONEXISTENT no such mailbox, ALREADYEXISTS, OVERQUOTA, CANNOT (INBOX, bad name), LIMIT (too
 ///   many keywords, mailboxes, no UIDs left), TRYCREATE (destination of APPEND, COPY, MOVE missing), USEATTR, HASCHILDREN (RFC 9051 §7.1),
 ///   EXPUNGEISSUED.
+///   Fault::temporary MOVED: the account is being moved (storage/import.h): nothing was written, and whoever looks its placement up again
+///   may find it elsewhere. Answered by everything that writes, but for set_quota(), forget_once() and remove_account(); by list(),
+///   status() and open() while the account is being brought here. One that was taken away from here still can be read.
 /// Mailbox names: UTF-8, '/' between levels, no empty level, no control characters, at most 255 octets per level and 1,000 in all;
 /// "INBOX" in any case is the inbox, which exists always. From its first touch on an account also has Archive, Drafts, Junk, Sent and
 /// Trash, with their special uses and subscribed.

@@ -10,11 +10,6 @@
 namespace relais::storage::model {
 namespace {
 
-// RFC 1939 §7: 1 to 70 characters of 0x21 to 0x7E.
-bool is_uidl(std::string_view text) {
-  return text.size() <= 70 && std::ranges::all_of(text, [](char c) { return c >= 0x21 && c <= 0x7E; });
-}
-
 // RFC 8474 §4: copies of one content share their EMAILID, different contents must not. The trace header is content too.
 std::uint64_t email_id(std::uint64_t digest, std::string_view trace_header) {
   if (!trace_header.empty()) digest = (digest ^ sha256_prefix(trace_header)) * 0x9E37'79B9'7F4A'7C15U;
@@ -32,10 +27,20 @@ Result<void> check_keywords(const std::vector<std::string>& keywords) {
   return {};
 }
 
+Result<void> check_uidl(std::string_view uidl) {
+  const bool good = uidl.size() <= 70 && std::ranges::all_of(uidl, [](char c) { return c >= 0x21 && c <= 0x7E; });
+  if (!good) return fail(Fault::refused, "not a UIDL", "CANNOT");
+  return {};
+}
+
 Result<PlannedMessage> plan_message(const AppendMessage& message, std::int64_t now) {
+  return plan_message(message, {.internal_date = message.internal_date == 0 ? now : message.internal_date, .save_date = now});
+}
+
+Result<PlannedMessage> plan_message(const AppendMessage& message, MessageDates dates) {
   const auto size = message.message->size() + message.trace_header.size();
   if (size > kMaxMessage) return fail(Fault::refused, "message is too large", "LIMIT");
-  if (!is_uidl(message.uidl)) return fail(Fault::refused, "not a UIDL", "CANNOT");
+  RELAIS_TRY_VOID(check_uidl(message.uidl));
   RELAIS_TRY_VOID(check_keywords(message.keywords));
 
   PlannedMessage planned;
@@ -54,9 +59,9 @@ Result<PlannedMessage> plan_message(const AppendMessage& message, std::int64_t n
     summary = &shifted;
   }
   MessageRecord record;
-  record.internal_date = message.internal_date == 0 ? now : message.internal_date;
+  record.internal_date = dates.internal_date;
   record.internal_zone = message.internal_zone;
-  record.save_date = now;
+  record.save_date = dates.save_date;
   record.sent_date = summary->sent_date;
   record.sent_zone = summary->sent_zone;
   record.email_id = email_id(message.message->digest(), message.trace_header);

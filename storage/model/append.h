@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace relais::storage::model {
@@ -29,8 +30,18 @@ struct PlannedMessage {
   std::string header_fields_apart;  ///< empty where they are in the record
 };
 
+/// When a message came, in seconds since epoch.
+struct MessageDates {
+  std::int64_t internal_date = 0;
+  std::int64_t save_date = 0;
+};
+
 /// @return Fault::refused where size, keyword or UIDL are not what store.h allows
 Result<PlannedMessage> plan_message(const AppendMessage& message, std::int64_t now);
+/// The same with both dates dictated; that of `message` is not looked at.
+Result<PlannedMessage> plan_message(const AppendMessage& message, MessageDates dates);
+/// RFC 1939 §7: 1 to 70 characters of 0x21 to 0x7E; or empty. Fault::refused CANNOT.
+Result<void> check_uidl(std::string_view uidl);
 /// RFC 9051 §9 flag-keyword: an atom. Fault::refused CANNOT.
 Result<void> check_keywords(const std::vector<std::string>& keywords);
 

@@ -11,28 +11,7 @@
 namespace relais::storage::model {
 namespace {
 
-using Mailboxes = std::vector<std::pair<MailboxId, MailboxRecord>>;
-
-bool has_children(const Mailboxes& all, std::string_view name) {
-  return std::ranges::any_of(all, [&](const auto& entry) { return is_below(entry.second.name, name); });
-}
-
 std::unexpected<Error> already_exists() { return fail(Fault::refused, "mailbox exists already", "ALREADYEXISTS"); }
-
-// A special use belongs to one mailbox (RFC 6154 §3 lets us refuse). One that was never used gives it up: the platform's default folder
-// must not keep a migrated one from being the account's.
-Result<void> claim_special_use(Work& work, std::uint8_t special_use, std::string_view for_name) {
-  if (special_use == kUseNone) return {};
-  RELAIS_TRY(const auto all, work.all());
-  for (const auto& [id, record] : all) {
-    if ((record.special_use & special_use) == 0 || record.name == for_name) continue;
-    if (record.uid_next > 1) return fail(Fault::refused, "another mailbox has this special use", "USEATTR");
-    RELAIS_TRY(auto* box, work.get(id));
-    box->record.special_use &= static_cast<std::uint8_t>(~special_use);
-    box->dirty = true;
-  }
-  return {};
-}
 
 void add_claims(MailboxInfo& info, const Context& context) {
   if (context.recent != nullptr) info.recent_from = context.recent->recent_from(context.account, info.id, info.recent_from);
@@ -48,6 +27,25 @@ Result<std::optional<MailboxId>> rename_inbox(Work& work, const std::string& to,
 }
 
 }  // namespace
+
+bool has_children(const std::vector<std::pair<MailboxId, MailboxRecord>>& all, std::string_view name) {
+  return std::ranges::any_of(all, [&](const auto& entry) { return is_below(entry.second.name, name); });
+}
+
+// A special use belongs to one mailbox (RFC 6154 §3 lets us refuse). One that was never used gives it up: the platform's default folder
+// must not keep a migrated one from being the account's.
+Result<void> claim_special_use(Work& work, std::uint8_t special_use, std::string_view for_name) {
+  if (special_use == kUseNone) return {};
+  RELAIS_TRY(const auto all, work.all());
+  for (const auto& [id, record] : all) {
+    if ((record.special_use & special_use) == 0 || record.name == for_name) continue;
+    if (record.uid_next > 1) return fail(Fault::refused, "another mailbox has this special use", "USEATTR");
+    RELAIS_TRY(auto* box, work.get(id));
+    box->record.special_use &= static_cast<std::uint8_t>(~special_use);
+    box->dirty = true;
+  }
+  return {};
+}
 
 Result<std::vector<MailboxInfo>> list_mailboxes(const Reader& reader, const Context& context) {
   RELAIS_TRY(auto all, read_mailboxes(reader));

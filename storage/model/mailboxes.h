@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace relais::storage::model {
@@ -17,6 +19,11 @@ inline constexpr std::size_t kMaxSubscriptions = kMaxMailboxes;  ///< to names w
 Result<std::vector<MailboxInfo>> list_mailboxes(const Reader& reader, const Context& context);
 /// One of them by its normalised name. Fault::refused NONEXISTENT where it is missing or \Noselect.
 Result<MailboxInfo> mailbox_status(const Reader& reader, const Context& context, const std::string& name);
+
+/// A special use belongs to one mailbox; one that never held a message gives it up. Fault::refused USEATTR.
+Result<void> claim_special_use(Work& work, std::uint8_t special_use, std::string_view for_name);
+/// Whether one of them lies below the name.
+bool has_children(const std::vector<std::pair<MailboxId, MailboxRecord>>& all, std::string_view name);
 
 // Bodies of the calls in store.h; names are normalised.
 Result<MailboxInfo> create_mailbox(Work& work, const std::string& name, std::uint8_t special_use,

@@ -11,6 +11,7 @@ namespace relais::storage::model {
 namespace {
 
 constexpr std::uint8_t kVersion = 1;  // of every record here
+constexpr std::uint8_t kAccountWithState = 2;  // version of the record of an account that is not open
 
 // Places in an encoded message record.
 constexpr std::size_t kBlobAt = 2;
@@ -28,9 +29,10 @@ std::uint16_t unsigned16(std::int16_t v) { return static_cast<std::uint16_t>(v);
 
 }  // namespace
 
+// A release that knows nothing of states cannot read, and so cannot write, an account that is not open.
 std::string encode(const AccountRecord& r) {
   std::string out;
-  put_u8(out, kVersion);
+  put_u8(out, r.state == AccountState::open ? kVersion : kAccountWithState);
   put_u32(out, r.next_mailbox);
   put_u32(out, r.last_uid_validity);
   put_u32(out, r.mailboxes);
@@ -39,13 +41,15 @@ std::string encode(const AccountRecord& r) {
   put_u64(out, r.messages);
   put_u64(out, r.octets_limit);
   put_u64(out, r.messages_limit);
+  if (r.state != AccountState::open) put_u8(out, static_cast<std::uint8_t>(r.state));
   return out;
 }
 
 Result<AccountRecord> decode_account(std::string_view octets) {
   Decoder in(octets);
   AccountRecord r;
-  if (in.u8() != kVersion) return damaged("account");
+  const auto version = in.u8();
+  if (version != kVersion && version != kAccountWithState) return damaged("account");
   r.next_mailbox = in.u32();
   r.last_uid_validity = in.u32();
   r.mailboxes = in.u32();
@@ -54,6 +58,11 @@ Result<AccountRecord> decode_account(std::string_view octets) {
   r.messages = in.u64();
   r.octets_limit = in.u64();
   r.messages_limit = in.u64();
+  if (version == kAccountWithState) {
+    const auto state = in.u8();
+    if (state != static_cast<std::uint8_t>(AccountState::importing) && state != static_cast<std::uint8_t>(AccountState::sealed)) return damaged("account");
+    r.state = AccountState{state};
+  }
   if (!in.done()) return damaged("account");
   return r;
 }

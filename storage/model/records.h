@@ -4,6 +4,7 @@
 #include "base/number_set.h"
 #include "base/result.h"
 #include "storage/engine.h"
+#include "storage/import.h"
 #include "storage/store.h"
 
 #include <cstdint>
@@ -23,6 +24,7 @@ struct AccountRecord {
   std::uint64_t messages = 0;
   std::uint64_t octets_limit = 0;
   std::uint64_t messages_limit = 0;
+  AccountState state = AccountState::open;
   friend bool operator==(const AccountRecord&, const AccountRecord&) = default;
 };
 std::string encode(const AccountRecord& record);

@@ -59,6 +59,22 @@ TEST(Golden, Account) {
   EXPECT_EQ(decode_account(*from_hex(kHex)).value(), account());
 }
 
+TEST(Golden, AccountThatIsNotOpen) {
+  constexpr auto kHex = "02000000076955b90500000006000000000000012c0000000000001000000000000000000200000000000f4240000000000000000001";
+  auto record = account();
+  record.state = AccountState::importing;
+  EXPECT_EQ(to_hex(encode(record)), kHex);
+  EXPECT_EQ(decode_account(*from_hex(kHex)).value(), record);
+  record.state = AccountState::sealed;
+  EXPECT_EQ(to_hex(encode(record)).back(), '2');
+  EXPECT_EQ(decode_account(encode(record)).value(), record);
+  for (const char state : {'\0', '\3'}) {
+    auto octets = encode(record);
+    octets.back() = state;
+    EXPECT_FALSE(decode_account(octets));
+  }
+}
+
 TEST(Golden, Mailbox) {
   constexpr auto kHex =
       "0101206955b9040000000a0000000900000005000000020000000100000001000000030000"
@@ -157,8 +173,11 @@ TEST(Decode, TruncatedOrLongerRecordsAreCorrupt) {
     std::string octets;
     std::function<bool(std::string_view)> decodes;
   };
+  auto sealed = account();
+  sealed.state = AccountState::sealed;
   const Row rows[] = {
       {encode(account()), [](std::string_view in) { return decode_account(in).has_value(); }},
+      {encode(sealed), [](std::string_view in) { return decode_account(in).has_value(); }},
       {encode(mailbox()), [](std::string_view in) { return decode_mailbox(in).has_value(); }},
       {encode(message()), [](std::string_view in) { return decode_message(in).has_value(); }},
       {encode(*NumberSet::parse("3:5,9")), [](std::string_view in) { return decode_set(in).has_value(); }},
@@ -173,8 +192,10 @@ TEST(Decode, TruncatedOrLongerRecordsAreCorrupt) {
   }
   // Versions of the future are refused, not misread.
   for (auto octets : {encode(account()), encode(mailbox()), encode(message()), chunk_octets}) {
-    octets[0] = 2;
-    EXPECT_FALSE(decode_account(octets) || decode_mailbox(octets) || decode_message(octets) || ChunkView::parse(octets));
+    for (const char version : {'\2', '\3'}) {
+      octets[0] = version;
+      EXPECT_FALSE(decode_account(octets) || decode_mailbox(octets) || decode_message(octets) || ChunkView::parse(octets));
+    }
   }
 }
 

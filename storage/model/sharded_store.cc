@@ -5,6 +5,7 @@
 #include "storage/model/mailboxes.h"
 #include "storage/model/names.h"
 #include "storage/model/prepared.h"
+#include "storage/model/sharded_import.h"
 #include "storage/model/sharded_store_write.h"
 #include "storage/model/walk.h"
 
@@ -29,7 +30,7 @@ Result<bool> has_dead(const Reader& reader) {
 }  // namespace
 
 ShardedStore::ShardedStore(std::vector<std::unique_ptr<Engine>> engines, net::WorkerPool* pool, const Clock& clock, Compression compression)
-    : clock_(clock), pool_(pool), compression_(compression), engines_(std::move(engines)) {
+    : clock_(clock), pool_(pool), compression_(compression), import_(std::make_unique<ShardedImport>(*this)), engines_(std::move(engines)) {
   RELAIS_CHECK(!engines_.empty());
   for (const auto& engine : engines_) {
     engine->listen([this](const ChangeEvent& event) { feed_.publish(event); });
@@ -53,7 +54,11 @@ Result<std::unique_ptr<Snapshot>> ShardedStore::snapshot(AccountRef account) con
   return engine->read(account.account);
 }
 
-model::Context ShardedStore::context(AccountRef account) const { return {account.account, clock_.seconds(), &recent_, group_messages_}; }
+model::Context ShardedStore::context(AccountRef account, model::Door door) const {
+  return {account.account, clock_.seconds(), &recent_, group_messages_, door};
+}
+
+Import& ShardedStore::importer() noexcept { return *import_; }
 
 Result<void> ShardedStore::writable(ShardNumber shard) const {
   RELAIS_TRY(const auto* engine, engine_of({AccountId{}, shard}));
@@ -81,6 +86,7 @@ net::Task<std::unique_ptr<Snapshot>> ShardedStore::touched_snapshot(AccountRef a
   {
     RELAIS_CO_TRY(auto snapshot, this->snapshot(account));
     RELAIS_CO_TRY(const auto record, model::read_account(*snapshot));
+    if (record && record->state == AccountState::importing) co_return model::account_has_moved();
     if (record) co_return std::move(snapshot);
   }
   RELAIS_CO_TRY_VOID(co_await make_account(account));
@@ -158,7 +164,7 @@ net::Task<QuotaUsage> ShardedStore::quota(AccountRef account) {
 
 net::Task<void> ShardedStore::set_quota(AccountRef account, std::uint64_t octets_limit, std::uint64_t messages_limit) {
   auto body = [octets_limit, messages_limit](Work& work, Ids) { return work.set_limits(octets_limit, messages_limit); };
-  co_return co_await write(account, {}, std::move(body));
+  co_return co_await write(account, {}, std::move(body), model::Door::settings);
 }
 
 net::Task<void> ShardedStore::set_uid_next(AccountRef account, MailboxId mailbox, Uid uid_next, ModSeq highest_mod_seq) {
@@ -175,7 +181,7 @@ net::Task<void> ShardedStore::remove_account(AccountRef account) {
   for (auto left = model::Erased::in_use; left != model::Erased::all;) {
     if (left == model::Erased::in_use) {  // also again: a delivery that was under way may have made an inbox once more
       auto body = [](Work& work, Ids) { return model::bury_all(work); };
-      RELAIS_CO_TRY_VOID(co_await write(account, {}, std::move(body)));
+      RELAIS_CO_TRY_VOID(co_await write(account, {}, std::move(body), model::Door::states));
       RELAIS_CO_TRY_VOID(co_await clear_removed(account));
     }
     auto body = [](Txn& txn) { return model::erase_emptied(txn, kMessagesPerStep); };

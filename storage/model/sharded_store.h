@@ -23,6 +23,9 @@
 
 namespace relais::storage {
 
+class Import;
+class ShardedImport;
+
 /// Messages up to this many octets are prepared on the caller's thread, larger ones on the worker pool.
 inline constexpr std::size_t kPrepareInline = 256 * 1024;
 /// Messages that one transaction of a long expunge, move or removal takes: a few ten milliseconds of the shard's time.
@@ -43,6 +46,8 @@ class ShardedStore final : public Store {
   ShardedStore(const ShardedStore&) = delete;
   ShardedStore& operator=(const ShardedStore&) = delete;
 
+  /// The mover's door to the same accounts. It lives as long as the store.
+  Import& importer() noexcept;
   /// For `relais storage check|compact|stats`. shard < shards().
   Engine& engine(ShardNumber shard) { return *engines_.at(shard); }
   /// Tests: groups of chunks that are full with so few messages, so that small mailboxes have several. Before the first call.
@@ -83,14 +88,15 @@ class ShardedStore final : public Store {
   Result<void> writable(ShardNumber shard) const override;
 
  private:
+  friend class ShardedImport;
   using Blobs = std::vector<std::shared_ptr<const EncodedBlob>>;
 
   Result<Engine*> engine_of(AccountRef account) const;
   Result<std::unique_ptr<Snapshot>> snapshot(AccountRef account) const;
-  model::Context context(AccountRef account) const;
+  model::Context context(AccountRef account, model::Door door = model::Door::store) const;
   /// One transaction: loads the account, runs f(Work&, blobs) -> Result<T>, saves.
   template <class F>
-  auto write(AccountRef account, Blobs blobs, F f) -> net::Task<typename std::invoke_result_t<F&, model::Work&, std::span<const BlobId>>::value_type>;
+  auto write(AccountRef account, Blobs blobs, F f, model::Door door = model::Door::store) -> net::Task<typename std::invoke_result_t<F&, model::Work&, std::span<const BlobId>>::value_type>;
   /// One transaction over the bare Txn: f(Txn&) -> Result<T>.
   template <class F>
   auto write_raw(AccountRef account, F f) -> net::Task<typename std::invoke_result_t<F&, Txn&>::value_type>;
@@ -106,6 +112,7 @@ class ShardedStore final : public Store {
   std::uint32_t group_messages_ = model::kGroupMessages;
   model::RecentClaims recent_;
   model::ChangeFeed feed_;
+  const std::unique_ptr<ShardedImport> import_;
   const std::vector<std::unique_ptr<Engine>> engines_;  // last: gone first, so that no event comes later
 };
 

@@ -34,7 +34,7 @@ Result<void> keep(Result<T> result, Outcome<T>& outcome) {
 }  // namespace model_detail
 
 template <class F>
-auto ShardedStore::write(AccountRef account, Blobs blobs, F f)
+auto ShardedStore::write(AccountRef account, Blobs blobs, F f, model::Door door)
     -> net::Task<typename std::invoke_result_t<F&, model::Work&, std::span<const BlobId>>::value_type> {
   using T = typename std::invoke_result_t<F&, model::Work&, std::span<const BlobId>>::value_type;
   struct Call {
@@ -43,7 +43,7 @@ auto ShardedStore::write(AccountRef account, Blobs blobs, F f)
     model_detail::Outcome<T> outcome;
   };
   RELAIS_CO_TRY(auto* engine, engine_of(account));
-  auto call = std::make_shared<Call>(Call{std::move(f), context(account), {}});
+  auto call = std::make_shared<Call>(Call{std::move(f), context(account, door), {}});
   TxnBody body = [call](Txn& txn, std::span<const BlobId> ids) -> Result<void> {
     model::Work work(txn, call->context);
     RELAIS_TRY_VOID(work.load());

@@ -33,6 +33,10 @@ std::string encode_id(MailboxId id) {
 
 }  // namespace
 
+std::unexpected<Error> account_has_moved() {
+  return fail(Fault::temporary, "this mailbox is being moved, try again", "MOVED");
+}
+
 std::unexpected<Error> no_such_mailbox() { return fail(Fault::refused, "no such mailbox", "NONEXISTENT"); }
 
 Result<std::optional<AccountRecord>> read_account(const Reader& reader) {
@@ -76,16 +80,29 @@ Result<std::vector<std::pair<MailboxId, MailboxRecord>>> read_mailboxes(const Re
 
 Result<void> Work::load() {
   RELAIS_TRY(auto record, read_account(txn_));
-  if (record) {
-    account_ = *record;
-    return {};
+  exists_ = record.has_value();
+  if (record) account_ = *record;
+  switch (context_.door) {
+    case Door::store:
+      if (account_.state != AccountState::open) return account_has_moved();
+      [[fallthrough]];
+    case Door::settings: return exists_ ? Result<void>{} : make_default_mailboxes();
+    case Door::import:
+      if (account_.state != AccountState::importing) return fail(Fault::refused, "the account is not being imported", "STATE");
+      return {};
+    case Door::states: return {};
   }
+  return {};
+}
+
+void Work::set_state(AccountState state) {
+  account_.state = state;
   account_dirty_ = true;
-  return make_default_mailboxes();
 }
 
 // An account has its usual folders from its first touch on, subscribed, so that every client agrees on where sent mail goes (RFC 6154 §1).
 Result<void> Work::make_default_mailboxes() {
+  account_dirty_ = true;
   for (const auto& box : kDefaultMailboxes) {
     RELAIS_TRY([[maybe_unused]] auto* made, create(box.name, box.special_use, std::nullopt));
     RELAIS_TRY_VOID(txn_.put(subscribed_key(box.name), box.name));
@@ -182,23 +199,36 @@ void Work::note_uid_validity(std::uint32_t dictated) {
 }
 
 Result<Box*> Work::create(std::string_view name, std::uint8_t special_use, std::optional<std::uint32_t> uid_validity) {
-  if (const auto parent = parent_of(name); !parent.empty()) {
-    RELAIS_TRY(const auto there, read_name(txn_, parent));
-    if (!there) {  // RFC 9051 §6.3.4: superior names that do not exist are created
-      RELAIS_TRY([[maybe_unused]] auto* made, create(parent, kUseNone, std::nullopt));
-    }
-  }
-  if (account_.mailboxes >= kMaxMailboxes || account_.next_mailbox == UINT32_MAX) return fail(Fault::refused, "too many mailboxes", "LIMIT");
+  RELAIS_TRY_VOID(make_parents(name, true));
+  return create(NewMailbox{.name = name, .special_use = special_use, .uid_validity = uid_validity});
+}
+
+// RFC 9051 §6.3.4: superior names that do not exist are created.
+Result<void> Work::make_parents(std::string_view name, bool selectable) {
+  const auto parent = parent_of(name);
+  if (parent.empty()) return {};
+  RELAIS_TRY(const auto there, read_name(txn_, parent));
+  if (there) return {};
+  RELAIS_TRY_VOID(make_parents(parent, selectable));
+  RELAIS_TRY([[maybe_unused]] auto* made, create(NewMailbox{.name = parent, .selectable = selectable}));
+  return {};
+}
+
+Result<Box*> Work::create(const NewMailbox& mailbox) {
+  const auto id = mailbox.id ? number(*mailbox.id) : account_.next_mailbox;
+  if (account_.mailboxes >= kMaxMailboxes || id == UINT32_MAX) return fail(Fault::refused, "too many mailboxes", "LIMIT");
   ++account_.mailboxes;
+  account_.next_mailbox = std::max(account_.next_mailbox, id + 1);
   auto box = std::make_unique<Box>();
-  box->id = MailboxId{account_.next_mailbox++};
-  box->record.name = name;
-  box->record.special_use = special_use;
-  box->record.uid_validity = uid_validity ? *uid_validity : new_uid_validity();
-  if (uid_validity) note_uid_validity(*uid_validity);
+  box->id = MailboxId{id};
+  box->record.name = mailbox.name;
+  box->record.special_use = mailbox.special_use;
+  box->record.selectable = mailbox.selectable;
+  box->record.uid_validity = mailbox.uid_validity ? *mailbox.uid_validity : new_uid_validity();
+  if (mailbox.uid_validity) note_uid_validity(*mailbox.uid_validity);
   box->dirty = true;
   account_dirty_ = true;
-  RELAIS_TRY_VOID(txn_.put(name_key(name), encode_id(box->id)));
+  RELAIS_TRY_VOID(txn_.put(name_key(mailbox.name), encode_id(box->id)));
   // Readers of the Txn, all() among them, shall see it at once.
   RELAIS_TRY_VOID(txn_.put(mailbox_key(box->id), encode(box->record)));
   return boxes_.emplace_back(std::move(box)).get();

@@ -26,12 +26,30 @@ inline constexpr std::uint32_t kDroppedTombstones = 1'000;     ///< at one time
 inline constexpr ModSeq kMaxDictatedModSeq = ModSeq{1} << 62;  ///< leaves room for as many again below 2^63 (RFC 7162 §3.1)
 inline constexpr Uid kMaxUid = UINT32_MAX - 1;                 ///< so that uid_next is a number
 
+/// On whose behalf a body runs: which states of the account let it.
+enum class Door : std::uint8_t {
+  store,     ///< open
+  settings,  ///< any; as `store` for an account that was never touched
+  import,    ///< importing
+  states,    ///< any: what changes the state, or ends the account; an account that was never touched stays so
+};
+
 /// What a body needs from outside; the same in every run.
 struct Context {
   AccountId account{};
   std::int64_t now = 0;                  ///< seconds since epoch
   const RecentClaims* recent = nullptr;  ///< may be null
   std::uint32_t group_messages = kGroupMessages;
+  Door door = Door::store;
+};
+
+/// A mailbox to be made.
+struct NewMailbox {
+  std::string_view name;  ///< must be free; its parents are there
+  std::uint8_t special_use = kUseNone;
+  std::optional<std::uint32_t> uid_validity{};  ///< nullopt: a new one
+  bool selectable = true;
+  std::optional<MailboxId> id{};                ///< must be free; nullopt: the next one
 };
 
 /// A mailbox in work.
@@ -55,12 +73,16 @@ class Work {
  public:
   Work(Txn& txn, const Context& context) : txn_(txn), context_(context) {}
 
-  /// Loads the account's record; a new account gets its default mailboxes.
+  /// Loads the account's record; a new account gets its default mailboxes, unless Context::door says otherwise.
+  /// @return Fault::temporary MOVED, Fault::refused STATE where the account's state does not let this door in
   Result<void> load();
   Result<void> save();
 
   Txn& txn() noexcept { return txn_; }
   AccountRecord& account() noexcept { return account_; }
+  /// The account has a record.
+  bool exists() const noexcept { return exists_; }
+  void set_state(AccountState state);
   const Context& context() const noexcept { return context_; }
   /// The mod-sequence of everything that this body changes; allocated at the first call.
   ModSeq mod_seq();
@@ -77,6 +99,11 @@ class Work {
   Result<Box*> get(MailboxId id);
   /// A new mailbox and its missing parents. Its name must be free. Fault::refused LIMIT.
   Result<Box*> create(std::string_view name, std::uint8_t special_use, std::optional<std::uint32_t> uid_validity);
+  /// Fault::refused LIMIT.
+  Result<Box*> create(const NewMailbox& mailbox);
+  /// Makes the parents of the name that are missing, each selectable or not.
+  Result<void> make_parents(std::string_view name, bool selectable);
+  Result<void> make_default_mailboxes();
   /// As create, where `there` is nullptr or a \Noselect name that becomes a mailbox: a new one, with an id and a UIDVALIDITY of its own.
   Result<Box*> create_selectable(Box* there, const std::string& name, std::uint8_t special_use = kUseNone,
                                  std::optional<std::uint32_t> uid_validity = std::nullopt);
@@ -109,14 +136,14 @@ class Work {
                            const std::function<Edit(HotRecord&)>& edit);
   /// Removes message records, header records, and blob references where `release_blobs`.
   Result<void> erase_messages(Box& box, const NumberSet& uids, bool release_blobs);
-  Result<void> add_tombstone(Box& box, const NumberSet& expunged);
+  /// @param mod_seq  of the tombstone; nullopt: mod_seq()
+  Result<void> add_tombstone(Box& box, const NumberSet& expunged, std::optional<ModSeq> mod_seq = std::nullopt);
 
  private:
   struct LoadedChunk {
     Uid key = 0;
     HotChunk chunk;
   };
-  Result<void> make_default_mailboxes();
   Result<Box*> adopt(MailboxId id, std::string_view encoded);
   Result<void> load_tail(Box& box);
   Result<void> write_tail(Box& box);
@@ -130,6 +157,7 @@ class Work {
   Txn& txn_;
   const Context& context_;
   AccountRecord account_;
+  bool exists_ = false;
   bool account_dirty_ = false;
   std::optional<ModSeq> mod_seq_;
   std::vector<std::unique_ptr<Box>> boxes_;
@@ -144,6 +172,8 @@ Result<std::optional<AccountRecord>> read_account(const Reader& reader);
 Result<std::vector<std::pair<MailboxId, MailboxRecord>>> read_mailboxes(const Reader& reader);
 
 std::unexpected<Error> no_such_mailbox();
+/// What Store says of an account that it must not serve.
+std::unexpected<Error> account_has_moved();
 
 /// What a step of clearing away has left.
 struct Clearing {

@@ -269,16 +269,18 @@ Result<void> Work::erase_messages(Box& box, const NumberSet& uids, bool release_
   return {};
 }
 
-Result<void> Work::add_tombstone(Box& box, const NumberSet& expunged) {
+Result<void> Work::add_tombstone(Box& box, const NumberSet& expunged, std::optional<ModSeq> mod_seq) {
   if (expunged.empty()) return {};
-  const auto now = touch(box);
-  RELAIS_TRY(const auto there, txn_.get(tombstone_key(box.id, now)));
-  if (there) {  // a second expunge of the same body
+  const auto when = mod_seq ? *mod_seq : this->mod_seq();
+  raise_mod_seq(box, when);
+  if (when <= box.record.tombstone_floor) return {};  // nobody can ask for it
+  RELAIS_TRY(const auto there, txn_.get(tombstone_key(box.id, when)));
+  if (there) {  // a second expunge of the same body, or one with the same dictated mod-sequence
     RELAIS_TRY(auto all, decode_set(*there));
     all.add(expunged);
-    return txn_.put(tombstone_key(box.id, now), encode(all));
+    return txn_.put(tombstone_key(box.id, when), encode(all));
   }
-  RELAIS_TRY_VOID(txn_.put(tombstone_key(box.id, now), encode(expunged)));
+  RELAIS_TRY_VOID(txn_.put(tombstone_key(box.id, when), encode(expunged)));
   if (++box.record.tombstones > kMaxTombstones) return drop_old_tombstones(box);
   return {};
 }
