@@ -5,6 +5,7 @@
 #include "admin/csv.h"
 #include "admin/init.h"
 #include "admin/output.h"
+#include "admin/scan_command.h"
 #include "admin/serve.h"
 #include "admin/settings.h"
 #include "base/version.h"
@@ -53,6 +54,8 @@ struct Invocation {
   std::string password_key = "password";  ///< of the request, that the password goes to
   std::string file;
   std::vector<std::string> targets;
+  std::vector<std::string> addresses;
+  bool as_csv = false;
   InitOptions init;
   std::function<int(Invocation&)> run;
 };
@@ -107,6 +110,16 @@ int run_import(Invocation& invocation) {
   return total["failed"].empty() ? kExitOk : kExitRefused;
 }
 
+int run_scan(Invocation& invocation) {
+  const bool told = !invocation.as_json && !invocation.as_csv && ::isatty(STDERR_FILENO) == 1;
+  const auto result = scan_platform(invocation.command, invocation.addresses, [told](std::size_t done, std::size_t of) {
+    if (told) std::cerr << done << " of " << of << " accounts\r" << std::flush;
+  });
+  if (!result) return report(result.error(), invocation.as_json);
+  std::cout << (invocation.as_json ? result->dump() + "\n" : invocation.as_csv ? scan_csv(*result) : scan_text(*result));
+  return (*result)["failed"].empty() ? kExitOk : kExitRefused;
+}
+
 /// Builds the tree of commands over one Invocation.
 class CommandLine {
  public:
@@ -120,6 +133,7 @@ class CommandLine {
     add_account();
     add_alias();
     add_legacy();
+    add_migrate();
     add_storage();
     add_routes();
     add_queue();
@@ -276,6 +290,18 @@ class CommandLine {
                                            "whom the master logs in as; default: the first account that lives there");
     operation(legacy, "list", "the platforms");
     argument(operation(legacy, "rm", "forget a platform that no account names any more"), "name", "NAME", "as in legacy list");
+  }
+
+  void add_migrate() {
+    auto* migrate = group("migrate", "moving accounts here from a legacy platform: scan");
+    auto* scan = operation(migrate, "scan", "what accounts on a platform have, what will be hard to move, how long it will take; changes nothing there");
+    argument(scan, "name", "NAME", "as in legacy list");
+    scan->add_option("ADDRESS", invocation_.addresses, "only these accounts (default: all that live there)");
+    scan->add_option_function<std::uint64_t>(
+            "--connections", [this](std::uint64_t n) { invocation_.command.request["connections"] = n; }, "accounts that are read at once (default 4)")
+        ->check(CLI::Range(1, 100));
+    scan->add_flag("--csv", invocation_.as_csv, "print CSV, a line for each account");
+    scan->preparse_callback([this](std::size_t) { invocation_.run = run_scan; });
   }
 
   void add_storage() {

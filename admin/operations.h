@@ -50,6 +50,7 @@ std::span<const Operation> dns_operations();
 std::span<const Operation> dkim_operations();
 std::span<const Operation> sending_operations();
 std::span<const Operation> legacy_operations();
+std::span<const Operation> migrate_operations();
 
 /// The string argument `key`. Fault::syntax where it is missing or not a string.
 Result<std::string> text_argument(const json& request, std::string_view key);
