@@ -85,7 +85,8 @@ struct Pump::Impl {
   Step advance(Direction& d);
   Step step(Direction& d);
   Step write(Direction& d);
-  Step look(Direction& d);
+  /// @param ahead  so many of the buffered octets pass already
+  Step look(Direction& d, std::size_t ahead);
   Step read(Direction& d);
   Step read_end(Direction& d, Error error);
   bool through_kernel(Direction& d);
@@ -220,7 +221,8 @@ Step Pump::Impl::step(Direction& d) {
     if (const auto ready = d.source->in.view().size(); ready > 0) {
       d.passage.pass = static_cast<std::size_t>(std::min<std::uint64_t>(ready, d.passage.unseen));
       d.passage.unseen -= d.passage.pass;
-      return Step::go_on;
+      const bool more = d.tap != nullptr && ready > d.passage.pass && d.passage.unseen == 0 && !d.passage.hold;
+      return more ? look(d, d.passage.pass) : Step::go_on;
     }
     return through_kernel(d) ? splice_in(d) : read(d);
   }
@@ -236,23 +238,42 @@ Step Pump::Impl::step(Direction& d) {
   d.bulk = false;
   if (std::exchange(d.passage.hold, false)) d.held = true;
   if (d.held) return Step::rest;
-  if (d.asked || d.source->in.view().size() > d.shown) return look(d);
+  if (d.asked || d.source->in.view().size() > d.shown) return look(d, 0);
   return read(d);
 }
 
-Step Pump::Impl::look(Direction& d) {
+// What the tap lets pass piece by piece is written at once, as far as it is there: small messages are a line and a few kilobytes each.
+Step Pump::Impl::look(Direction& d, std::size_t ahead) {
   d.asked = false;
   const auto octets = d.source->in.view();
-  d.passage = d.tap->look(octets);
-  RELAIS_CHECK(d.passage.pass <= octets.size() && d.passage.drop <= octets.size() - d.passage.pass);
-  if (d.owes() || d.passage.unseen > 0 || d.passage.hold) {
-    d.shown = 0;
-    return Step::go_on;
-  }
-  d.shown = octets.size();
-  if (d.shown < Connection::kReadSize) return Step::go_on;
-  end(Why::refused, {Fault::refused, "", "line too long", ""});
-  return Step::done;
+  do {
+    const auto rest = octets.substr(ahead);
+    auto passage = d.tap->look(rest);
+    RELAIS_CHECK(passage.pass <= rest.size() && passage.drop <= rest.size() - passage.pass);
+    const bool plain = passage.instead.empty() && passage.drop == 0;
+    if (plain) {
+      const auto unseen = static_cast<std::size_t>(std::min<std::uint64_t>(passage.unseen, rest.size() - passage.pass));
+      passage.pass += unseen;
+      passage.unseen -= unseen;
+    }
+    ahead += passage.pass;
+    if (!plain || passage.unseen > 0 || passage.hold) {
+      d.passage = passage;
+      d.passage.pass = ahead;
+      d.shown = 0;
+      return Step::go_on;
+    }
+    if (passage.pass == 0) {
+      d.passage = {.pass = ahead};
+      d.shown = rest.size();
+      if (d.shown < Connection::kReadSize) return Step::go_on;
+      end(Why::refused, {Fault::refused, "", "line too long", ""});
+      return Step::done;
+    }
+  } while (ahead < octets.size() && !d.asked && !ended);
+  d.passage = {.pass = ahead};
+  d.shown = 0;
+  return Step::go_on;
 }
 
 // What is left of the passage's own octets is offered again in the same way, as TLS wants it.

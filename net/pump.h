@@ -23,9 +23,11 @@ struct Passage {
 class Tap {
  public:
   virtual ~Tap() = default;
-  /// @param octets  what came and was not passed on yet; empty only after Pump::ask() or resume(). What is neither passed nor dropped is
-  ///                shown again, with more behind it. Where nothing is passed, put in or dropped, more octets are waited for, at most
-  ///                Connection::kReadSize in all: beyond it the pump ends with Fault::refused.
+  /// @param octets  what came behind what this has let pass or dropped; empty only after Pump::ask() or resume(). What is neither passed
+  /// nor
+  ///                dropped is shown again, with more behind it. Where nothing is passed, put in or dropped, more octets are waited for, at
+  ///                most Connection::kReadSize in all: beyond it the pump ends with Fault::refused. May be called several times before the
+  ///                first of these octets is written.
   virtual Passage look(std::string_view octets) = 0;
   /// The platform stops: look() is called next, and should hold at the next boundary.
   virtual void shutting_down() noexcept {}
