@@ -1,4 +1,4 @@
-"""The benchmarks of mail that passes through, in small: what they start works, and their figures are of the messages that were sent."""
+"""The benchmarks that are programs of their own, in small: what they start works, and their figures are of the messages that were sent."""
 import json
 import os
 import pathlib
@@ -29,3 +29,10 @@ def test_queued(tmp_path):
     # smtp-sink ends with the message that it was started for: its reply to that one may be lost.
     assert full["messages"] == 2000 and 1990 <= full["listed"] <= 2000
     assert full["first_sent_seconds"] >= full["ready_seconds"] > 0 and full["later_kb"]["RssAnon"] > 0
+
+
+def test_relaying(tmp_path):
+    taken, table = figures("relaying.py", tmp_path, "--tls", "client", "--megabytes", "5", "--size", "100000", "--repeat", "1")
+    assert {one["server"] for one in taken} == {"relais", "dovecot", "direct"}
+    assert all(one["value"] > 0 for one in taken if "CPU" not in one["figure"])  # a few milliseconds may be no tick
+    assert all(name in table for name in ("bodies, MB/s", "small, MB/s", "noop, µs"))
