@@ -168,7 +168,8 @@ def main():
     for (tls, figure), values in figures.items():
         ours, theirs = (statistics.median(values[name]) for name in RELAYS)
         direct = f"   direct: {statistics.median(values['direct']):.3g}" if "direct" in values else ""
-        print(f"{tls:8}{figure:20}{ours:12.3g}{theirs:12.3g}{ours / theirs if theirs else float("nan"):8.2f}{direct}")
+        ratio = f"{ours / theirs:.2f}" if theirs else ""
+        print(f"{tls:8}{figure:20}{ours:12.3g}{theirs:12.3g}{ratio:>8}{direct}")
 
 
 if __name__ == "__main__":
