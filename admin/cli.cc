@@ -223,7 +223,7 @@ class CommandLine {
   }
 
   void add_account() {
-    auto* account = group("account", "accounts: add, list, show, passwd, disable, enable, quota, rm, import");
+    auto* account = group("account", "accounts: add, list, show, passwd, disable, enable, quota, names, rm, import");
     const auto with_address = [&](const std::string& name, const std::string& text) {
       auto* app = operation(account, name, text);
       argument(app, "address", "ADDRESS", "such as ada@example.org");
@@ -240,6 +240,9 @@ class CommandLine {
     with_address("disable", "no login, no mail; nothing is removed");
     with_address("enable", "undo disable");
     quota(with_address("quota", "limit what the account may store"), "OCTETS")->required();
+    auto* names = with_address("names", "how the account's mail clients know its mailboxes, for sessions that begin from now on");
+    text_option(names, "separator", "--separator", "one character that stands between levels (/ is our own), or none");
+    text_option(names, "prefix", "--prefix", "what stands in front of all names but INBOX, with the separator at its end: INBOX. (default: nothing)");
     with_address("rm", "remove the account and all of its mail, for good");
     auto* import = operation(account, "import", "make accounts from CSV with a header line: address,password_hash[,quota][,legacy_user]");
     legacy(import);

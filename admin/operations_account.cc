@@ -43,6 +43,11 @@ json describe(const directory::Account& account) {
   return row;
 }
 
+json describe(const directory::NameView& names) {
+  const bool flat = names.separator == '\0';
+  return {{"separator", flat ? json(nullptr) : json(std::string(1, names.separator))}, {"prefix", names.prefix}, {"example", names.to_wire("Archive/2026")}};
+}
+
 net::Task<directory::Account> existing(Backend& backend, const json& request) {
   RELAIS_CO_TRY(auto address, text_argument(request, "address"));
   RELAIS_CO_TRY(auto account, co_await backend.directory.find(address));
@@ -89,6 +94,7 @@ net::Task<json> show(Backend& backend, const json& request) {
     row["password"] = knowledge_name(located->knowledge);
     if (!located->origin.platform.empty()) row["came_from"] = located->origin.platform;
     if (!located->origin.user.empty()) row["legacy_user"] = located->origin.user;
+    if (!located->origin.names.is_ours()) row["names"] = describe(located->origin.names);
   }
   if (account.placement.kind == directory::Placement::Kind::shard) {
     RELAIS_CO_TRY(const auto usage, co_await backend.store.quota(ref(account)));
@@ -129,6 +135,31 @@ net::Task<json> quota(Backend& backend, const json& request) {
   co_return json{{"address", account.address}, {"quota_octets", octets}};
 }
 
+// No mailbox may become one that its owner cannot open.
+net::Task<void> all_have_names(Backend& backend, const directory::Account& account, const directory::NameView& names) {
+  if (account.placement.kind != directory::Placement::Kind::shard) co_return Result<void>{};
+  RELAIS_CO_TRY(const auto mailboxes, co_await backend.store.list(ref(account)));
+  for (const auto& mailbox : mailboxes) {
+    const auto back = names.to_storage(names.to_wire(mailbox.name));
+    if (!back || *back != mailbox.name) co_return fail(Fault::refused, "the mailbox '" + mailbox.name + "' would have no name: rename it first");
+  }
+  co_return Result<void>{};
+}
+
+net::Task<json> set_names(Backend& backend, const json& request) {
+  RELAIS_CO_TRY(const auto account, co_await existing(backend, request));
+  RELAIS_CO_TRY(const auto separator, text_argument(request, "separator"));
+  if (separator.size() != 1 && separator != "none") co_return fail(Fault::syntax, "--separator is one character, or none");
+  const directory::NameView names{separator == "none" ? '\0' : separator.front(), text_argument_or(request, "prefix", "")};
+  RELAIS_CO_TRY_VOID(directory::check_view(names));
+  RELAIS_CO_TRY_VOID(co_await all_have_names(backend, account, names));
+  RELAIS_CO_TRY(auto located, co_await backend.moves.located(account.number));
+  if (!located) co_return fail(Fault::refused, "the account is gone", "NONEXISTENT");
+  located->origin.names = names;
+  RELAIS_CO_TRY_VOID(co_await backend.moves.set_origin(account.number, std::move(located->origin)));
+  co_return json{{"address", account.address}, {"names", describe(names)}};
+}
+
 // The directory entry goes first: from then on no session can add mail; what a kill leaves in the store belongs to nobody and
 // `storage check` names it.
 net::Task<json> remove(Backend& backend, const json& request) {
@@ -160,13 +191,14 @@ net::Task<json> import(Backend& backend, const json& request) {
   co_return json{{"imported", imported}, {"failed", std::move(failed)}};
 }
 
-constexpr std::array<Operation, 9> kOperations{{{"account add", add},
+constexpr std::array<Operation, 10> kOperations{{{"account add", add},
                                                 {"account list", list},
                                                 {"account show", show},
                                                 {"account passwd", passwd},
                                                 {"account disable", disable},
                                                 {"account enable", enable},
                                                 {"account quota", quota},
+                                                {"account names", set_names},
                                                 {"account rm", remove},
                                                 {"account import", import}}};
 

@@ -63,6 +63,7 @@ std::string account(const json& result) {
                            {"quota", quota_text(number(result, "quota_octets"))}});
   if (result.contains("came_from")) out += table({{"came from", text(result, "came_from")}});
   if (result.contains("legacy_user")) out += table({{"user there", text(result, "legacy_user")}});
+  if (result.contains("names")) out += table({{"shows names as", text(result["names"], "example")}});
   if (!result.contains("mailboxes")) return out;
   out += table({{"used", fmt::format("{} in {} messages", human_octets(number(result, "used_octets")), number(result, "messages"))}});
   std::vector<Row> rows{{"MAILBOX", "MESSAGES", "UNSEEN", "SIZE", "UIDVALIDITY", "UIDNEXT"}};
@@ -177,6 +178,7 @@ std::string to_text(std::string_view operation, const json& result) {
   if (operation == "account show") return account(result);
   if (operation == "account add") return fmt::format("{} added, {}\n", text(result, "address"), where(result));
   if (operation == "account import") return import(result);
+  if (operation == "account names") return fmt::format("{} shows names as {}\n", text(result, "address"), text(result["names"], "example"));
   if (operation == "account passwd") return "password changed\n";
   if (operation == "alias list") return aliases(result);
   if (operation == "legacy list") return platforms(result);

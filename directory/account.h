@@ -1,6 +1,8 @@
 // Accounts as everybody knows them: number, address, where they live, what a login gives.
 #pragma once
 
+#include "directory/name_view.h"
+
 #include <cstdint>
 #include <string>
 
@@ -33,6 +35,7 @@ struct Account {
 /// A successful login.
 struct Login {
   Account account;
+  NameView names{};  ///< how the account's clients know its mailboxes
 };
 
 /// SCRAM-SHA-256 keys of an account (RFC 7677; RFC 5802 §3).

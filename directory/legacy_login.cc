@@ -82,7 +82,7 @@ net::Task<Login> LegacyLogin::ask(Located account, std::string password) {
   const Wiper wiper(password);
   const auto number = account.account.number;
   const auto digest = parts_.accepted.digest(number, account.generation, password);
-  if (parts_.accepted.contains(digest)) co_return Login{std::move(account.account)};
+  if (parts_.accepted.contains(digest)) co_return Login{std::move(account.account), std::move(account.origin.names)};
   RELAIS_CO_TRY(auto platform, co_await parts_.moves.platform(account.platform()));
   if (!platform) co_return fail(Fault::temporary, "the account's platform is not known", "UNAVAILABLE", account.platform());
   RELAIS_CO_TRY(auto question, parts_.limits.ask(number, client_address_));
@@ -106,7 +106,7 @@ net::Task<Login> LegacyLogin::ask(Located account, std::string password) {
   if (now->account.placement != account.account.placement) co_return fail(Fault::temporary, "the account is being moved", "UNAVAILABLE");
   parts_.accepted.remember(digest);
   parts_.moves.learn(number, account.generation, password);
-  co_return Login{std::move(now->account)};
+  co_return Login{std::move(now->account), std::move(now->origin.names)};
 }
 
 }  // namespace relais::directory

@@ -85,7 +85,7 @@ class LmdbDirectory final : public MovingDirectory {
     // Nothing has happened since the record was read, so it is what counts.
     if (verifier_.remembers(Secret{record->account.number, record->generation}, password)) {
       if (!record->account.enabled) co_return authentication_failed();
-      co_return Login{std::move(record->account)};
+      co_return login_of(std::move(record->account));
     }
     RELAIS_CO_TRY(const bool fits, co_await verifier_.check(Secret{record->account.number, record->generation}, password));
     if (!fits) co_return authentication_failed();
@@ -446,7 +446,12 @@ class LmdbDirectory final : public MovingDirectory {
   Result<Login> still_valid(AccountNumber number, std::uint64_t generation) const {
     RELAIS_TRY(auto record, read([&](const Txn& txn) { return find_account(txn, number); }));
     if (!record || !record->account.enabled || record->generation != generation) return authentication_failed();
-    return Login{std::move(record->account)};
+    return login_of(std::move(record->account));
+  }
+
+  Result<Login> login_of(Account account) const {
+    RELAIS_TRY(auto origin, read([&](const Txn& txn) { return find_origin(txn, account.number); }));
+    return Login{std::move(account), std::move(origin.names)};
   }
 
   /// RFC 5802 §9: who does not exist looks like who does, each time alike.

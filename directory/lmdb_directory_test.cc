@@ -282,6 +282,16 @@ TEST_F(DirectoryTest, EverySpellingOfAUserIsCountedAsOne) {
   EXPECT_EQ(named->login_name("No Address At All@"), "no address at all@");
 }
 
+TEST_F(DirectoryTest, ALoginTellsHowClientsKnowTheMailboxes) {
+  const auto ann = add("ann@example.org").number;
+  EXPECT_TRUE(d.run(d->authenticate("ann", "secret"))->names.is_ours());
+  const NameView names{'.', "INBOX."};
+  ASSERT_TRUE(d.run(d->set_origin(ann, {.names = names})));
+  EXPECT_EQ(d.run(d->authenticate("ann", "secret"))->names, names);
+  EXPECT_EQ(d.run(d->authenticate("ann", "secret"))->names, names) << "a password that is remembered";
+  EXPECT_EQ(d.run(d->login_verified("ann", d.run(d->scram_keys("ann"))->generation))->names, names);
+}
+
 TEST_F(DirectoryTest, AccountsWithoutPasswordTakeNoLogin) {
   EXPECT_FALSE(add("ann@example.org", "").has_password);
   EXPECT_FALSE(logs_in("ann", ""));

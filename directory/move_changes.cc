@@ -97,6 +97,7 @@ Result<Located> locate(const Txn& txn, AccountRecord record) {
 }
 
 Result<void> set_origin(Txn& txn, AccountNumber number, const Origin& origin) {
+  RELAIS_TRY_VOID(check_view(origin.names));
   RELAIS_TRY_VOID(existing(txn, number));
   if (!origin.platform.empty()) RELAIS_TRY_VOID(need_platform(txn, origin.platform));
   return counting_scram(txn, number, [&] {

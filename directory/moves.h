@@ -71,7 +71,8 @@ class Moves {
   virtual net::Task<std::optional<Located>> located(AccountNumber account) = 0;
   /// Makes an account that lives on origin.platform. Fault::refused "NONEXISTENT" where there is no such platform.
   virtual net::Task<Account> add_legacy_account(LegacyAccount account) = 0;
-  /// What the account brings along; its placement stays as it is. Fault::refused "NONEXISTENT" where account or platform is none.
+  /// What the account brings along; its placement stays as it is. Sessions that begin from now on know the mailboxes by `names`.
+  /// Fault::refused "NONEXISTENT" where account or platform is none; Fault::syntax as check_view().
   virtual net::Task<void> set_origin(AccountNumber account, Origin origin) = 0;
 
   /// Compare-and-set: the only way in which placements of existing accounts change.

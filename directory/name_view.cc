@@ -114,4 +114,19 @@ std::string NameView::to_wire(std::string_view storage) const {
   return out;
 }
 
+Result<void> check_view(const NameView& view) {
+  const char separator = view.separator;
+  const bool usable = printable(separator) && !ascii_alpha(separator) && !ascii_digit(separator) &&
+                      std::string_view(" %*&\"").find(separator) == std::string_view::npos;
+  if (separator != '\0' && !usable) return fail(Fault::syntax, "not a character that can stand between levels");
+  if (view.prefix.empty()) return {};
+  if (separator == '\0' || !view.prefix.ends_with(separator)) return fail(Fault::syntax, "a prefix ends with the separator");
+  const auto control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
+  if (!is_utf8(view.prefix) || std::ranges::any_of(view.prefix, control) || view.prefix.find_first_of("%*") != std::string::npos)
+    return fail(Fault::syntax, "the prefix has characters that are not allowed");
+  const std::string doubled(2, separator);
+  if (view.prefix.front() == separator || view.prefix.contains(doubled)) return fail(Fault::syntax, "the prefix has an empty level");
+  return {};
+}
+
 }  // namespace relais::directory

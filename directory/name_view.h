@@ -29,4 +29,8 @@ struct NameView {
   friend bool operator==(const NameView&, const NameView&) = default;
 };
 
+/// Whether clients can work with such a view: a separator that is no letter, digit, wildcard, quote or '&'; a prefix of levels that are
+/// not empty, the separator at its end. Errors: Fault::syntax naming what is wrong.
+Result<void> check_view(const NameView& view);
+
 }  // namespace relais::directory

@@ -84,5 +84,18 @@ TEST(NameView, AStorageNameThatNoWireNameGivesIsShownDifferently) {
   EXPECT_EQ(dots.to_wire("%zz"), "%zz");
 }
 
+TEST(NameView, WhatClientsCannotWorkWithIsRefused) {
+  for (const auto& view :
+       {NameView{}, NameView{'.', ""}, NameView{'.', "INBOX."}, NameView{'\\', "#mh\\"}, NameView{'\0', ""}, NameView{'/', "mail/"}})
+    EXPECT_TRUE(check_view(view)) << view.prefix;
+  for (const auto& view : {NameView{'a', ""}, NameView{'7', ""}, NameView{'%', ""}, NameView{'*', ""}, NameView{'&', ""}, NameView{'"', ""},
+                           NameView{' ', ""}, NameView{'\n', ""}, NameView{'\x80', ""}, NameView{'.', "INBOX"}, NameView{'.', "."},
+                           NameView{'.', "a..b."}, NameView{'\0', "x"}, NameView{'.', "a*."}, NameView{'.', "\xff."}}) {
+    const auto done = check_view(view);
+    ASSERT_FALSE(done) << view.separator << view.prefix;
+    EXPECT_EQ(done.error().fault, Fault::syntax);
+  }
+}
+
 }  // namespace
 }  // namespace relais::directory

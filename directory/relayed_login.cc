@@ -46,7 +46,7 @@ net::Task<Login> RelayedLogin::authenticate(std::string user, std::string passwo
       continue;
     }
     RELAIS_CO_TRY(const bool open, co_await open_(*who, password));
-    if (open) co_return Login{who->account};
+    if (open) co_return Login{who->account, who->origin.names};
   }
   co_return on_the_move("its placement changes all the time");
 }

@@ -48,7 +48,7 @@ Result<CreateArgs> parse_create(std::string_view rest, Dialect dialect) {
   in.end();
   if (!in.ok()) return in.error();
   // RFC 9051 §6.3.4: a trailing separator declares that names below will be created; the mailbox is the one without it.
-  if (args.mailbox.size() > 1 && args.mailbox.ends_with(kSeparator)) {
+  if (args.mailbox.size() > 1 && dialect.separator != '\0' && args.mailbox.ends_with(dialect.separator)) {
     args.mailbox.pop_back();
     args.names_hierarchy = true;
   }

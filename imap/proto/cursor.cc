@@ -257,17 +257,18 @@ std::string Cursor::decode_name(std::string name) {
   if (!ok()) return {};
   if (!dialect_.utf8 && (name.contains('&') || !is_ascii(name))) {
     auto decoded = utf7_to_utf8(name);
-    if (!decoded) {
+    if (!decoded && !dialect_.any_names) {
       refuse("CANNOT", "Mailbox name is not modified UTF-7");
       return {};
     }
-    name = std::move(*decoded);
+    if (decoded) name = std::move(*decoded);
   }
-  if (!name.empty() && !is_mailbox_name(name)) {
+  const bool allowed = dialect_.any_names ? !name.contains('\0') : name.empty() || is_mailbox_name(name);
+  if (!allowed) {
     refuse("CANNOT", "Mailbox name holds characters that are not allowed");
     return {};
   }
-  canonicalise_inbox(name);
+  canonicalise_inbox(name, dialect_.separator);
   return name;
 }
 

@@ -62,7 +62,7 @@ class Cursor {
   /// A sequence-set without "*" and "$" (RFC 7162 §7 known-uids).
   NumberSet known_set();
   /// In UTF-8, with "INBOX" in upper case where it is the first level. Refused: names that are not modified UTF-7 (or UTF-8, by the
-  /// dialect), or hold control characters (RFC 9051 §5.1, RFC 6855 §3).
+  /// dialect), or hold control characters (RFC 9051 §5.1, RFC 6855 §3); unless the dialect takes any names, of which only NUL is refused.
   std::string mailbox();
   /// The reference of a LIST: a mailbox name, or nothing. nullopt where no mailbox can have a name that begins so.
   std::optional<std::string> list_reference();

@@ -145,6 +145,19 @@ TEST(Cursor, Mailboxes) {
   EXPECT_EQ(read("\"a\tb\"", mailbox), "!refused [CANNOT]: Mailbox name holds characters that are not allowed");
   EXPECT_EQ(read("&AAo-", mailbox), "!refused [CANNOT]: Mailbox name holds characters that are not allowed");
   EXPECT_EQ(read("{1}\r\n\xFF", mailbox, {.utf8 = true}), "!refused [CANNOT]: Mailbox name holds characters that are not allowed");
+  const Dialect dots{.separator = '.', .any_names = true};
+  EXPECT_EQ(read("inbox.Sent", mailbox, dots), "INBOX.Sent");
+  EXPECT_EQ(read("inbox/Sent", mailbox, dots), "inbox/Sent");
+  EXPECT_EQ(read("Entw&APw-rfe", mailbox, dots), "Entwürfe");
+  EXPECT_EQ(read("a&b", mailbox, dots), "a&b");
+  EXPECT_EQ(read("{2}\r\n\xFC"
+                 "a",
+                 mailbox, dots),
+            "\xFC"
+            "a");
+  EXPECT_EQ(read("&AAo-", mailbox, dots), "\n");
+  EXPECT_EQ(read("&AAA-", mailbox, dots), "!refused [CANNOT]: Mailbox name holds characters that are not allowed");
+  EXPECT_EQ(read("\"\"", mailbox, dots), "!refused [CANNOT]: Mailbox name is empty");
   EXPECT_EQ(read("", mailbox), "!syntax: expected astring");
   EXPECT_EQ(read("a*", mailbox), "!syntax: expected end of command");
   EXPECT_EQ(read("a*%*b", [](Cursor& in) { return in.list_mailbox().value_or("none"); }), "a*b");

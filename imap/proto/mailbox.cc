@@ -131,8 +131,8 @@ class ShiftEncoder {
 
 constexpr std::string_view kInbox = "INBOX";
 
-bool has_inbox_level(std::string_view name) noexcept {
-  return istarts_with(name, kInbox) && (name.size() == kInbox.size() || name[kInbox.size()] == kSeparator);
+bool has_inbox_level(std::string_view name, char separator) noexcept {
+  return istarts_with(name, kInbox) && (name.size() == kInbox.size() || name[kInbox.size()] == separator);
 }
 
 constexpr bool is_wildcard(char c) noexcept { return c == '*' || c == '%'; }
@@ -192,8 +192,8 @@ bool is_mailbox_name(std::string_view utf8) noexcept {
   return true;
 }
 
-void canonicalise_inbox(std::string& name) {
-  if (has_inbox_level(name)) name.replace(0, kInbox.size(), kInbox);
+void canonicalise_inbox(std::string& name, char separator) {
+  if (has_inbox_level(name, separator)) name.replace(0, kInbox.size(), kInbox);
 }
 
 void collapse_wildcards(std::string& pattern) {
@@ -210,7 +210,7 @@ void collapse_wildcards(std::string& pattern) {
 
 // The pattern is a non-deterministic automaton whose states are the positions in it; all that may be reached are kept at once as
 // bits, so that no pattern makes it go back (RFC 9051 §6.3.9 patterns come from the client).
-bool list_matches(std::string_view pattern, std::string_view name) noexcept {
+bool list_matches(std::string_view pattern, std::string_view name, char separator) noexcept {
   constexpr std::size_t kWords = (kMaxPatternOctets + 64) / 64;
   if (pattern.size() > kMaxPatternOctets) return false;
   const auto literals = static_cast<std::size_t>(std::ranges::count_if(pattern, [](char c) { return !is_wildcard(c); }));
@@ -233,7 +233,7 @@ bool list_matches(std::string_view pattern, std::string_view name) noexcept {
   const auto is_won = [&](const std::array<std::uint64_t, kWords>& states) {
     return open_ended && ((states[(pattern.size() - 1) / 64] >> ((pattern.size() - 1) % 64)) & 1) != 0;
   };
-  const bool inbox = has_inbox_level(name);
+  const bool inbox = has_inbox_level(name, separator);
   reach(now, 0);
   if (is_won(now)) return true;
   for (std::size_t i = 0; i < name.size(); ++i) {
@@ -247,7 +247,7 @@ bool list_matches(std::string_view pattern, std::string_view name) noexcept {
         if (state == pattern.size()) continue;
         const char p = pattern[state];
         if (is_wildcard(p)) {
-          if (p == '%' && c == kSeparator) continue;
+          if (p == '%' && c == separator) continue;
           reach(next, state);
         } else if (p == c || (any_case && ascii_lower(p) == ascii_lower(c))) {
           reach(next, state + 1);

@@ -8,7 +8,7 @@
 
 namespace relais::imap {
 
-/// The hierarchy separator of every name that we show.
+/// The hierarchy separator of our own names.
 inline constexpr char kSeparator = '/';
 
 /// Modified UTF-7 to UTF-8, strictly: printable US-ASCII, "&-", and base64 shifts of well-formed UTF-16 that encode nothing that could
@@ -23,7 +23,7 @@ std::optional<std::string> utf8_to_utf7(std::string_view name);
 bool is_mailbox_name(std::string_view utf8) noexcept;
 
 /// "inbox" and "Inbox/x" become "INBOX" and "INBOX/x"; other names stay as they are (RFC 9051 §5.1).
-void canonicalise_inbox(std::string& name);
+void canonicalise_inbox(std::string& name, char separator = kSeparator);
 
 /// Collapses runs of wildcards: "**" and "*%" to "*", "%%" to "%". Same matches, fewer steps.
 void collapse_wildcards(std::string& pattern);
@@ -34,6 +34,7 @@ inline constexpr std::size_t kMaxPatternOctets = 1023;
 /// Whether the name matches: "*" is any text, "%" any text without the separator. A first level INBOX matches without regard to
 /// case. A pattern above kMaxPatternOctets matches nothing. At most O(name × pattern) steps, no recursion, no allocation.
 /// Source: RFC 9051 §6.3.9.
-bool list_matches(std::string_view pattern, std::string_view name) noexcept;
+/// @param separator  NUL: names have no levels
+bool list_matches(std::string_view pattern, std::string_view name, char separator = kSeparator) noexcept;
 
 }  // namespace relais::imap

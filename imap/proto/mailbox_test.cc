@@ -145,6 +145,22 @@ TEST(ListPattern, Matches) {
   for (const auto& row : kTable) EXPECT_EQ(list_matches(row.pattern, row.name), row.matches) << row.pattern << " " << row.name;
 }
 
+TEST(ListPattern, LevelsEndWhereTheSeparatorIs) {
+  struct Row {
+    char separator;
+    std::string_view pattern;
+    std::string_view name;
+    bool matches;
+  };
+  constexpr Row kTable[] = {
+      {'.', "%", "a/b", true},        {'.', "%", "a.b", false},          {'.', "a.%", "a.b/c", true},        {'.', "a.%", "a.b.c", false},
+      {'.', "*", "a.b.c", true},      {'.', "inbox.%", "INBOX.a", true}, {'.', "inbox/%", "INBOX/a", false}, {'\0', "%", "a/b.c", true},
+      {'\0', "inbox", "INBOX", true},
+  };
+  for (const auto& row : kTable)
+    EXPECT_EQ(list_matches(row.pattern, row.name, row.separator), row.matches) << row.separator << row.pattern << " " << row.name;
+}
+
 TEST(ListPattern, AgreesWithThePlainMatcher) {
   std::mt19937 random(11);
   const auto text = [&random](std::string_view chars, unsigned most) {

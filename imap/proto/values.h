@@ -19,6 +19,11 @@ struct Dialect {
   /// ENABLE IMAP4rev2 or UTF8=ACCEPT: mailbox names travel as UTF-8 instead of modified UTF-7, and quoted strings that we
   /// send may hold UTF-8 (RFC 9051 §5.1, RFC 6855 §3).
   bool utf8 = false;
+  /// Between the levels of mailbox names (RFC 9051 §6.3.9); NUL: names have no levels.
+  char separator = '/';
+  /// Mailbox names that are neither modified UTF-7 nor UTF-8 are taken as the octets that they are, control characters too: those of
+  /// a platform that took them.
+  bool any_names = false;
 };
 
 // --- sequence sets ---------------------------------------------------------------------------------------------------------

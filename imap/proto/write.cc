@@ -242,6 +242,26 @@ void append_count(std::string& out, std::uint64_t number, std::string_view name)
   out += "\r\n";
 }
 
+// DQUOTE QUOTED-CHAR DQUOTE / nil                                              RFC 9051 §9
+void append_separator(std::string& out, char separator) {
+  if (separator == '\0') {
+    out += "NIL";
+  } else {
+    append_string(out, std::string_view(&separator, 1));
+  }
+}
+
+// namespace-response = "NAMESPACE" SP namespace SP namespace SP namespace
+// namespace-descr    = "(" string SP (DQUOTE QUOTED-CHAR DQUOTE / nil) … ")"   RFC 9051 §9
+void append_namespace(std::string& out, std::string_view prefix, Dialect dialect) {
+  const auto encoded = dialect.utf8 ? std::nullopt : utf8_to_utf7(prefix);
+  out += "* NAMESPACE ((";
+  append_string(out, encoded ? std::string_view(*encoded) : prefix, dialect);
+  out += ' ';
+  append_separator(out, dialect.separator);
+  out += ")) NIL NIL\r\n";
+}
+
 // mailbox-list = "(" [mbx-list-flags] ")" SP (DQUOTE QUOTED-CHAR DQUOTE / nil) SP mailbox [SP mbox-list-extended]    RFC 9051 §9
 void append_list(std::string& out, const ListLine& line, Dialect dialect) {
   out += line.lsub ? "* LSUB (" : "* LIST (";
@@ -249,9 +269,9 @@ void append_list(std::string& out, const ListLine& line, Dialect dialect) {
     if (i > 0) out += ' ';
     out += line.attributes[i];
   }
-  out += ") \"";
-  out += kSeparator;
-  out += "\" ";
+  out += ") ";
+  append_separator(out, dialect.separator);
+  out += ' ';
   append_mailbox(out, line.name, dialect);
   if (!line.child_info.empty() || line.old_name) {
     out += " (";

@@ -50,6 +50,13 @@ void append_number_set(std::string& out, const NumberSet& set);
 /// "* n NAME".
 void append_count(std::string& out, std::uint64_t number, std::string_view name);
 
+/// The separator as LIST and NAMESPACE have it: quoted, or NIL for NUL.
+void append_separator(std::string& out, char separator);
+
+/// `* NAMESPACE (("INBOX." ".")) NIL NIL`: one personal namespace (RFC 9051 §6.3.10), with the dialect's separator.
+/// @param prefix  UTF-8
+void append_namespace(std::string& out, std::string_view prefix, Dialect dialect);
+
 /// `* LIST (attributes) "/" name [extended]` (RFC 9051 §7.3.1).
 struct ListLine {
   std::string_view name{};                         ///< UTF-8

@@ -111,6 +111,23 @@ TEST(Write, Lists) {
             "* LIST () \"/\" Foo (\"CHILDINFO\" (\"SUBSCRIBED\"))\r\n");  // RFC 5258 §5
   EXPECT_EQ(written([&](std::string& out) { append_list(out, {.name = "New", .attributes = {}, .lsub = true, .old_name = "O d"}, {}); }),
             "* LSUB () \"/\" New (\"OLDNAME\" (\"O d\"))\r\n");
+  const auto with = [](char separator) {
+    return written([&](std::string& out) { append_list(out, {.name = "a", .attributes = {}}, {.separator = separator}); });
+  };
+  EXPECT_EQ(with('.'), "* LIST () \".\" a\r\n");
+  EXPECT_EQ(with('\\'), "* LIST () \"\\\\\" a\r\n");
+  EXPECT_EQ(with('\0'), "* LIST () NIL a\r\n");
+}
+
+TEST(Write, Namespaces) {
+  const auto with = [](std::string_view prefix, Dialect dialect) {
+    return written([&](std::string& out) { append_namespace(out, prefix, dialect); });
+  };
+  EXPECT_EQ(with("", {}), "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
+  EXPECT_EQ(with("INBOX.", {.separator = '.'}), "* NAMESPACE ((\"INBOX.\" \".\")) NIL NIL\r\n");
+  EXPECT_EQ(with("", {.separator = '\0'}), "* NAMESPACE ((\"\" NIL)) NIL NIL\r\n");
+  EXPECT_EQ(with("é/", {}), "* NAMESPACE ((\"&AOk-/\" \"/\")) NIL NIL\r\n");
+  EXPECT_EQ(with("é/", {.utf8 = true}), "* NAMESPACE ((\"é/\" \"/\")) NIL NIL\r\n");
 }
 
 TEST(Write, Status) {

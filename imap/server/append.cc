@@ -124,7 +124,9 @@ net::Task<Done> append(Session& session, const Tagged& command) {
     co_return fail(std::move(start).error());
   }
   Appending appending;
-  appending.mailbox = std::move(start->mailbox);
+  auto name = session.stored_name(std::move(start->mailbox));
+  if (!name) co_return fail(co_await session.refuse_message(std::move(name).error()));
+  appending.mailbox = std::move(*name);
   RELAIS_CO_TRY_VOID(co_await take_all(session, std::move(start->message), appending));
   RELAIS_CO_TRY(const auto stored,
                 co_await session.store().append(session.account(), std::move(appending.mailbox), std::move(appending.messages),

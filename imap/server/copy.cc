@@ -15,10 +15,11 @@ Error all_gone() { return {Fault::refused, "EXPUNGEISSUED", "the messages are go
 // UIDs that are gone are ignored (RFC 9051 §6.4.9); of sequence numbers those that are left are copied, as RFC 2180 §4.4 allows.
 net::Task<Done> copy(Session& session, const Tagged& command) {
   RELAIS_CO_TRY(auto args, parse_copy(command.rest, session.dialect()));
+  RELAIS_CO_TRY(auto target, session.stored_name(std::move(args.mailbox)));
   auto& box = *session.selected();
   RELAIS_CO_TRY(auto uids, box.resolve(args.messages, command.uid));
   if (uids.empty()) co_return Done{"no messages to copy"};
-  RELAIS_CO_TRY(const auto copied, co_await session.store().copy(session.account(), box.id, std::move(uids), std::move(args.mailbox)));
+  RELAIS_CO_TRY(const auto copied, co_await session.store().copy(session.account(), box.id, std::move(uids), std::move(target)));
   if (copied.from.empty() && !command.uid) co_return fail(all_gone());
   Done done;
   if (!copied.from.empty()) append_copyuid(done.text, copied.uid_validity, copied.from, copied.to);
@@ -29,11 +30,12 @@ net::Task<Done> copy(Session& session, const Tagged& command) {
 // RFC 9051 §6.4.8: COPYUID goes out before the EXPUNGE or VANISHED responses, in an untagged OK.
 net::Task<Done> move(Session& session, const Tagged& command) {
   RELAIS_CO_TRY(auto args, parse_copy(command.rest, session.dialect()));
+  RELAIS_CO_TRY(auto target, session.stored_name(std::move(args.mailbox)));
   auto& box = *session.selected();
   if (box.read_only) co_return fail(Fault::refused, "the mailbox was opened read-only", "CANNOT");
   RELAIS_CO_TRY(auto uids, box.resolve(args.messages, command.uid));
   if (uids.empty()) co_return Done{"no messages to move"};
-  RELAIS_CO_TRY(const auto moved, co_await session.store().move(session.account(), box.id, std::move(uids), std::move(args.mailbox)));
+  RELAIS_CO_TRY(const auto moved, co_await session.store().move(session.account(), box.id, std::move(uids), std::move(target)));
   if (moved.from.empty() && !command.uid) co_return fail(all_gone());
   if (moved.from.empty()) co_return Done{"no messages to move"};
   auto& out = session.out();

@@ -24,18 +24,21 @@ struct Node {
   bool exists() const noexcept { return info != nullptr && info->exists; }
 };
 
-// Every mailbox and subscription with all names above them, in the store's order. Views into the mailboxes, which must outlive it.
+// Every mailbox and subscription with all names above them, as the client knows them, in the store's order. Views into the mailboxes,
+// which must outlive it.
 class Tree {
  public:
-  explicit Tree(const std::vector<storage::MailboxInfo>& mailboxes) {
+  Tree(const Session& session, const std::vector<storage::MailboxInfo>& mailboxes) : separator_(session.dialect().separator) {
     nodes_.reserve(mailboxes.size());
-    for (const auto& info : mailboxes) {
-      const std::string_view name = info.name;
+    if (session.names() != nullptr) shown_.resize(mailboxes.size());
+    std::string unused;
+    for (std::size_t i = 0; i < mailboxes.size(); ++i) {
+      const auto name = session.shown_name(mailboxes[i].name, shown_.empty() ? unused : shown_[i]);
       for_each_parent(name, [this](std::string_view parent) { node(parent); });
-      node(name).info = &info;
+      node(name).info = &mailboxes[i];
     }
-    for (const auto& info : mailboxes) {
-      if (info.exists) mark_parents(info.name, [](Node& parent) { parent.has_children = true; });
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
+      if (nodes_[i].exists()) mark_parents(nodes_[i].name, [](Node& parent) { parent.has_children = true; });
     }
   }
 
@@ -55,8 +58,9 @@ class Tree {
 
  private:
   template <class F>
-  static void for_each_parent(std::string_view name, F f) {
-    for (auto at = name.find(kSeparator); at != std::string_view::npos; at = name.find(kSeparator, at + 1)) f(name.substr(0, at));
+  void for_each_parent(std::string_view name, F f) const {
+    if (separator_ == '\0') return;
+    for (auto at = name.find(separator_); at != std::string_view::npos; at = name.find(separator_, at + 1)) f(name.substr(0, at));
   }
   template <class F>
   void mark_parents(std::string_view name, F f) {
@@ -68,6 +72,8 @@ class Tree {
     return nodes_[found->second];
   }
 
+  const char separator_;
+  std::vector<std::string> shown_;  // where the client has names of its own: what the nodes point to
   std::vector<Node> nodes_;
   std::unordered_map<std::string_view, std::size_t> index_;
 };
@@ -84,8 +90,8 @@ std::vector<std::string> canonical(const std::string& reference, const std::vect
   return all;
 }
 
-bool matches_any(const std::vector<std::string>& patterns, std::string_view name) {
-  return std::any_of(patterns.begin(), patterns.end(), [name](const std::string& pattern) { return list_matches(pattern, name); });
+bool matches_any(const std::vector<std::string>& patterns, std::string_view name, char separator) {
+  return std::any_of(patterns.begin(), patterns.end(), [=](const std::string& pattern) { return list_matches(pattern, name, separator); });
 }
 
 constexpr std::size_t kNamesPerTurn = 256;  // matched before other sessions get their turn
@@ -94,7 +100,7 @@ constexpr std::size_t kNamesPerTurn = 256;  // matched before other sessions get
 net::asio::awaitable<void> match(Session& session, Tree& tree, const std::vector<std::string>& patterns) {
   std::size_t done = 0;
   for (auto& node : tree.nodes()) {
-    node.matched = matches_any(patterns, node.name);
+    node.matched = matches_any(patterns, node.name, session.dialect().separator);
     if (++done % kNamesPerTurn == 0) co_await session.yield();
   }
 }
@@ -128,13 +134,14 @@ void fill_attributes(Attributes& attributes, const ListArgs& args, const Node& n
 net::Task<Done> list(Session& session, const Tagged& command) {
   RELAIS_CO_TRY(const auto args, parse_list(command.rest, session.dialect()));
   if (!args.extended && args.patterns.size() == 1 && args.patterns.front().empty()) {  // asks for the separator
-    session.out() += "* LIST (\\Noselect) \"/\" \"\"\r\n";
+    constexpr std::array<std::string_view, 1> kNoselect{"\\Noselect"};
+    append_list(session.out(), {.name = "", .attributes = kNoselect}, session.dialect());
     co_return Done{"LIST completed"};
   }
   if (args.return_status && (*args.return_status & kStatusHighestModSeq) != 0) session.enable_condstore();
   RELAIS_CO_TRY(const auto mailboxes, co_await session.store().list(session.account()));
   const auto patterns = canonical(args.reference, args.patterns);
-  Tree tree(mailboxes);
+  Tree tree(session, mailboxes);
   co_await match(session, tree, patterns);
   for (auto& node : tree.nodes()) node.selected = is_selected(args, node);
   if (args.select_recursive_match) tree.spread_selection();
@@ -154,7 +161,7 @@ net::Task<Done> list(Session& session, const Tagged& command) {
     if (node.child_selected) line.child_info = std::span(criteria).first(criteria_count);
     append_list(session.out(), line, session.dialect());
     if (args.return_status && node.exists() && node.info->selectable) {
-      RELAIS_CO_TRY_VOID(co_await send_status(session, *node.info, *args.return_status));
+      RELAIS_CO_TRY_VOID(co_await send_status(session, node.name, *node.info, *args.return_status));
     }
     if (session.full()) RELAIS_CO_TRY_VOID(co_await session.flush());
   }
@@ -165,7 +172,7 @@ net::Task<Done> lsub(Session& session, const Tagged& command) {
   RELAIS_CO_TRY(const auto args, parse_lsub(command.rest, session.dialect()));
   RELAIS_CO_TRY(const auto mailboxes, co_await session.store().list(session.account()));
   const auto patterns = args.pattern ? canonical(args.reference, {*args.pattern}) : std::vector<std::string>();
-  Tree tree(mailboxes);
+  Tree tree(session, mailboxes);
   co_await match(session, tree, patterns);
   for (auto& node : tree.nodes()) node.selected = node.info != nullptr && node.info->subscribed;
   tree.spread_selection();

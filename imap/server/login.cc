@@ -59,7 +59,7 @@ Result<Done> logged_in(Session& session, const directory::Login& login, std::uni
     session.log().event(log::Level::warning, "not_served_here", {{"user", account.address}});
     return fail(Fault::temporary, "this account can't be served here now", "UNAVAILABLE");
   }
-  RELAIS_TRY_VOID(session.login({storage::AccountId{account.number}, account.placement.shard}));
+  RELAIS_TRY_VOID(session.login({storage::AccountId{account.number}, account.placement.shard}, login.names));
   session.log().event(log::Level::info, "login", {{"user", account.address}, {"mechanism", mechanism}, {"tls", session.encrypted()}});
   Done done{"[CAPABILITY "};
   append_capabilities(done.text, session);

@@ -41,6 +41,7 @@ net::Task<Done> get_quota(Session& session, const Tagged& command) {
 // RFC 9208 §4.1.2: the mailbox need not exist.
 net::Task<Done> get_quota_root(Session& session, const Tagged& command) {
   RELAIS_CO_TRY(const auto args, parse_mailbox(command.rest, session.dialect()));
+  RELAIS_CO_TRY_VOID(session.stored_name(args.mailbox));
   RELAIS_CO_TRY(const auto usage, co_await session.store().quota(session.account()));
   auto& out = session.out();
   out += "* QUOTAROOT ";

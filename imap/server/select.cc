@@ -38,8 +38,9 @@ void append_overview(Session& session, const Selected& box, const storage::Mailb
   out.append("* OK [MAILBOXID (").append(mailbox_id_text(info.id)).append(")] its identifier\r\n");  // RFC 8474 §4.2
   if (session.enabled().rev2) {
     ListLine line;
-    line.name = info.name;
-    if (info.name != asked_name) line.old_name = asked_name;  // RFC 9051 §6.3.9.7
+    std::string buffer;
+    line.name = session.shown_name(info.name, buffer);
+    if (line.name != asked_name) line.old_name = asked_name;  // RFC 9051 §6.3.9.7
     append_list(out, line, session.dialect());
   }
 }
@@ -120,9 +121,10 @@ net::Task<Done> select(Session& session, const Tagged& command) {
     session.out() += "* OK [CLOSED] previous mailbox is closed\r\n";  // RFC 9051 §6.3.2, RFC 7162 §3.2.11: whatever is enabled
   }
   if (args.condstore) session.enable_condstore();
+  RELAIS_CO_TRY(auto name, session.stored_name(args.mailbox));
   const bool read_only = command.command == Command::examine;
   session.listen();
-  auto opened = co_await session.store().open(session.account(), args.mailbox, !read_only);
+  auto opened = co_await session.store().open(session.account(), std::move(name), !read_only);
   if (!opened) {
     session.unselect();
     co_return fail(std::move(opened).error());

@@ -230,9 +230,10 @@ void Session::say_bye(const Error& error) {
 
 // ---- state
 
-Result<void> Session::login(storage::AccountRef account) {
+Result<void> Session::login(storage::AccountRef account, const directory::NameView& names) {
   if (!server_->enter(account.account)) return fail(Fault::refused, "too many connections of this account", "LIMIT");
   account_ = account;
+  if (!names.is_ours()) names_ = std::make_unique<const directory::NameView>(names);
   state_ = State::authenticated;
   framer_.set_limits(FramerLimits{});
   deadline_ = net::in(server_->options().idle_limit);
@@ -240,10 +241,21 @@ Result<void> Session::login(storage::AccountRef account) {
 }
 
 Result<void> Session::hand_over(storage::AccountRef account, std::unique_ptr<Relay> relay) {
-  RELAIS_TRY_VOID(login(account));
+  RELAIS_TRY_VOID(login(account, {}));
   relay_ = std::move(relay);
   logout();  // here
   return {};
+}
+
+Result<std::string> Session::stored_name(std::string shown) const {
+  if (!names_) return shown;
+  return names_->to_storage(shown);
+}
+
+std::string_view Session::shown_name(const std::string& stored, std::string& buffer) const {
+  if (!names_) return stored;
+  buffer = names_->to_wire(stored);
+  return buffer;
 }
 
 void Session::listen() {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/log.h"
+#include "directory/name_view.h"
 #include "imap/proto/command.h"
 #include "imap/proto/framer.h"
 #include "imap/relay/relay.h"
@@ -66,14 +67,26 @@ class Session {
   Enabled& enabled() noexcept { return enabled_; }
   /// A CONDSTORE enabling command came (RFC 7162 §3.1).
   void enable_condstore();
-  Dialect dialect() const noexcept { return {enabled_.rev2 || enabled_.utf8_accept}; }
+  Dialect dialect() const noexcept {
+    const bool utf8 = enabled_.rev2 || enabled_.utf8_accept;
+    if (!names_) return {.utf8 = utf8};
+    return {.utf8 = utf8, .separator = names_->separator, .any_names = true};
+  }
+  /// How the account's client knows its mailboxes; null where as the storage does. Everything that names a mailbox on the wire goes through
+  /// these two.
+  const directory::NameView* names() const noexcept { return names_.get(); }
+  /// The storage's name of a mailbox that the client has named. Errors: Fault::refused "CANNOT" for a name that no mailbox can have in the
+  /// account's view.
+  Result<std::string> stored_name(std::string shown) const;
+  /// The client's name of a mailbox: the storage's own where there is no view, else made in `buffer`.
+  std::string_view shown_name(const std::string& stored, std::string& buffer) const;
   bool encrypted() const noexcept { return connection_->tls() != nullptr; }
   /// LOGIN and PLAIN may be used here and now.
   bool plaintext_allowed() const noexcept { return encrypted() || server_->options().allow_plaintext; }
 
   // ---- state changes
   /// Errors: Fault::refused [LIMIT] where the account has too many connections.
-  Result<void> login(storage::AccountRef account);
+  Result<void> login(storage::AccountRef account, const directory::NameView& names);
   /// The account lives elsewhere: once the reply is sent the session goes on there. Errors: as login().
   Result<void> hand_over(storage::AccountRef account, std::unique_ptr<Relay> relay);
   void logout() noexcept { state_ = State::logout; }
@@ -148,6 +161,7 @@ class Session {
   log::Session log_;
   net::Deadline deadline_;
   storage::AccountRef account_;
+  std::unique_ptr<const directory::NameView> names_;  ///< null: our own
   State state_ = State::not_authenticated;
   Enabled enabled_;
   bool announced_ = false;

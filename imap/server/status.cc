@@ -35,7 +35,7 @@ net::Task<Counted> count(Session& session, const storage::MailboxInfo& info, boo
 
 }  // namespace
 
-net::Task<void> send_status(Session& session, const storage::MailboxInfo& info, StatusItems items) {
+net::Task<void> send_status(Session& session, std::string_view name, const storage::MailboxInfo& info, StatusItems items) {
   const auto id = mailbox_id_text(info.id);
   StatusValues values;
   values.messages = info.messages;
@@ -54,7 +54,7 @@ net::Task<void> send_status(Session& session, const storage::MailboxInfo& info, 
     values.recent = counted.recent;
     values.deleted_storage = counted.deleted_octets;
   }
-  append_status(session.out(), info.name, items, values, session.dialect());
+  append_status(session.out(), name, items, values, session.dialect());
   co_return Result<void>{};
 }
 
@@ -62,9 +62,11 @@ net::Task<void> send_status(Session& session, const storage::MailboxInfo& info, 
 net::Task<Done> status(Session& session, const Tagged& command) {
   RELAIS_CO_TRY(const auto args, parse_status(command.rest, session.dialect()));
   if ((args.items & kStatusHighestModSeq) != 0) session.enable_condstore();  // RFC 7162 §3.1
-  RELAIS_CO_TRY(const auto info, co_await session.store().status(session.account(), args.mailbox));
+  RELAIS_CO_TRY(auto name, session.stored_name(args.mailbox));
+  RELAIS_CO_TRY(const auto info, co_await session.store().status(session.account(), std::move(name)));
   if (!info.selectable) co_return fail(Fault::refused, "this is only a name above others", "CANNOT");
-  RELAIS_CO_TRY_VOID(co_await send_status(session, info, args.items));
+  std::string buffer;
+  RELAIS_CO_TRY_VOID(co_await send_status(session, session.shown_name(info.name, buffer), info, args.items));
   co_return Done{"STATUS completed"};
 }
 

@@ -9,7 +9,8 @@ namespace relais::imap {
 
 net::Task<Done> status(Session& session, const Tagged& command);
 
-/// Sends the STATUS response of a mailbox. `info` outlives the call.
-net::Task<void> send_status(Session& session, const storage::MailboxInfo& info, StatusItems items);
+/// Sends the STATUS response of a mailbox.
+/// @param name  as the client knows it. It and `info` outlive the call
+net::Task<void> send_status(Session& session, std::string_view name, const storage::MailboxInfo& info, StatusItems items);
 
 }  // namespace relais::imap

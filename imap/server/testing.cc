@@ -26,7 +26,7 @@ std::unexpected<Error> unused() { return fail(Fault::refused, "not in these test
 net::Task<directory::Login> FakeDirectory::authenticate(std::string user, std::string password) {
   if (user == "down") co_return fail(Fault::temporary, "the directory can't be read");
   if (!exists(user) || password != "secret") co_return fail(Fault::refused, "wrong user name or password", "AUTHENTICATIONFAILED");
-  co_return directory::Login{account_of(user)};
+  co_return directory::Login{account_of(user), names};
 }
 
 net::Task<std::optional<directory::Account>> FakeDirectory::find(std::string address) {

@@ -20,6 +20,8 @@ namespace relais::imap::testing {
 /// alice and bob have the password "secret" and live on shard 0; carol's mail is still on the legacy platform; nobody else exists.
 class FakeDirectory final : public directory::Directory {
  public:
+  directory::NameView names{};  ///< of everybody; before the first login
+
   net::Task<directory::Recipient> resolve(std::string address) override;
   net::Task<std::optional<directory::Account>> find(std::string address) override;
   net::Task<std::optional<directory::Account>> find_number(directory::AccountNumber account) override;
@@ -72,6 +74,8 @@ class World {
   storage::Store& store() noexcept { return *store_; }
   storage::MemoryEngine& engine() noexcept { return *engine_; }
   ManualClock& clock() noexcept { return clock_; }
+  /// How everybody knows the mailboxes. Before the first login.
+  void set_names(directory::NameView names) { directory_.names = std::move(names); }
   static constexpr storage::AccountRef alice() noexcept { return {storage::AccountId{1}, 0}; }
   /// Delivers to one of alice's mailboxes, which is made where it is missing.
   storage::Uid deliver(const std::string& mailbox, std::string_view message, std::vector<std::string> flags = {});

@@ -5,6 +5,7 @@
 //   @option N V    server option: append_limit, append_messages, max_bad_commands, max_per_account, plaintext (on, off)
 //   @sample BOX N FLAG…    N sample messages in a mailbox (before the first connection, or between commands: delivered just then)
 //   @mail BOX FILE         a message from a file beside the transcript (LF becomes CRLF, \0 becomes NUL)
+//   @names PREFIX SEPARATOR    the account's view of names ("-": no prefix; "NIL": no levels)
 //   @fault full    the next commit finds the disk full
 //   @advance S     S seconds pass
 //   @login [N]     connection N greets and logs in, its output is not compared
@@ -167,6 +168,11 @@ void carry_out(World& world, const std::string& directive) {
     world.deliver(mailbox, octets);
   } else if (what == "fault") {
     world.engine().arm(storage::MemoryFault::full, 1);
+  } else if (what == "names") {  // prefix (or -), separator (or NIL)
+    std::string prefix;
+    std::string separator;
+    in >> prefix >> separator;
+    world.set_names({separator == "NIL" ? '\0' : separator.front(), prefix == "-" ? "" : prefix});
   } else if (what == "advance") {
     int seconds = 0;
     in >> seconds;

@@ -45,7 +45,7 @@ bool accepted(const Result<T>& result) {
 }
 
 void check_mailbox(const std::string& name, Dialect dialect) {
-  check(is_mailbox_name(name));
+  check(dialect.any_names ? !name.empty() && !name.contains('\0') : is_mailbox_name(name));
   std::string text;
   append_mailbox(text, name, dialect);
   Cursor in(text, dialect);
@@ -104,8 +104,8 @@ void check_list(std::string_view rest, Dialect dialect) {
   const auto args = parse_list(rest, dialect);
   if (!accepted(args)) return;
   for (const auto& pattern : args->patterns) {
-    check(is_utf8(pattern));
-    if (!pattern.contains('%') && !pattern.contains('*')) check(list_matches(pattern, pattern));
+    check(dialect.any_names || is_utf8(pattern));
+    if (!pattern.contains('%') && !pattern.contains('*')) check(list_matches(pattern, pattern, dialect.separator));
   }
 }
 
@@ -196,7 +196,8 @@ void check_arguments(const Tagged& command, Dialect dialect) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
-  const Dialect dialect{.utf8 = (data[0] & 1U) != 0};
+  const bool any_names = (data[0] & 4U) != 0;
+  const Dialect dialect{.utf8 = (data[0] & 1U) != 0, .separator = any_names ? '.' : '/', .any_names = any_names};
   const bool after_utf8 = (data[0] & 2U) != 0;
   const std::string text(reinterpret_cast<const char*>(data) + 1, size - 1);
   if (const auto part = parse_append_next(text, after_utf8, dialect); accepted(part) && *part) check_flags((*part)->flags);

@@ -88,9 +88,17 @@ class Watcher {
 
 }  // namespace
 
+// How the account's clients know its mailboxes: an octet 0x02 to 0x04 in front chooses, anything else belongs to the first command.
+const directory::NameView kViews[] = {{'.', "INBOX."}, {'.', ""}, {'\0', ""}};
+
 // The input is cut at octets 0x01; the pieces go to the two sessions in turn.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   imap::testing::World world;
+  std::string_view rest{reinterpret_cast<const char*>(data), size};
+  if (!rest.empty() && rest.front() >= 2 && rest.front() <= 4) {
+    world.set_names(kViews[rest.front() - 2]);
+    rest.remove_prefix(1);
+  }
   for (unsigned i = 0; i < 5; ++i) world.deliver("INBOX", imap::testing::World::sample(i));
   std::array<std::unique_ptr<net::ScriptedSession>, 2> sessions;
   std::array<Watcher, 2> clients;
@@ -99,7 +107,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     session->run();
     session->send("l LOGIN alice secret\r\n");
   }
-  std::string_view rest{reinterpret_cast<const char*>(data), size};
   for (std::size_t turn = 0; !rest.empty(); turn ^= 1) {
     const auto end = std::min(rest.find('\x01'), rest.size());
     if (!sessions[turn]->ended()) clients[turn].hear(sessions[turn]->send(rest.substr(0, end)));
