@@ -1,8 +1,10 @@
 // Compares mailboxes; see compare.h.
 #include "migrate/compare.h"
 
+#include "base/ascii.h"
 #include "imap/proto/values.h"
 
+#include <algorithm>
 #include <bit>
 #include <string>
 #include <utility>
@@ -23,7 +25,25 @@ std::string date_of(const SourceMessage& message) {
   return std::to_string(message.internal_date.value_or(0)) + " zone " + std::to_string(message.internal_zone);
 }
 
+/// Of a complete listing.
+NumberSet all_of(const SourceChanges& changes) {
+  NumberSet all;
+  for (const auto& message : changes.changed) all.add(message.uid);
+  return all;
+}
+
 }  // namespace
+
+bool same_keywords(std::span<const std::string> a, std::span<const std::string> b) {
+  if (std::ranges::equal(a, b)) return true;
+  const auto lowered = [](std::span<const std::string> keywords) {
+    std::vector<std::string> out;
+    for (const auto& keyword : keywords) out.push_back(to_lower(keyword));
+    std::ranges::sort(out);
+    return out;
+  };
+  return a.size() == b.size() && lowered(a) == lowered(b);
+}
 
 std::vector<Finding> compare_messages(std::string_view mailbox, std::span<const SourceMessage> source,
                                       std::span<const SourceMessage> target) {
@@ -42,7 +62,7 @@ std::vector<Finding> compare_messages(std::string_view mailbox, std::span<const 
       continue;
     }
     const auto& here = target[j++];
-    if (there.system_flags != here.system_flags || there.keywords != here.keywords) {
+    if (there.system_flags != here.system_flags || !same_keywords(there.keywords, here.keywords)) {
       add("flags-differ", there.uid, "other flags", flags_of(there), flags_of(here));
     }
     if (there.internal_date && here.internal_date &&
@@ -54,6 +74,18 @@ std::vector<Finding> compare_messages(std::string_view mailbox, std::span<const 
     }
   }
   extra(std::uint64_t{UINT32_MAX} + 1);
+  return out;
+}
+
+std::vector<std::string> give_uses_once(SourceListing& listing) {
+  std::vector<std::string> out;
+  unsigned used = 0;
+  for (auto& mailbox : listing.mailboxes) {
+    const auto left = mailbox.name == "INBOX" || !mailbox.selectable ? 0U : mailbox.special_use & ~used;
+    if (left != mailbox.special_use) out.push_back(mailbox.name);
+    mailbox.special_use = static_cast<std::uint8_t>(left);
+    used |= mailbox.special_use;
+  }
   return out;
 }
 
@@ -71,9 +103,9 @@ std::optional<Delta> plan_delta(const SourceChanges& changes, const TargetState&
     }
   }
   if (!delta.anew) {
-    if (changes.all) {
+    if (changes.all || changes.restarted) {
       delta.expunge = target.uids;
-      delta.expunge.remove(*changes.all);
+      delta.expunge.remove(changes.all ? *changes.all : all_of(changes));
     } else {
       delta.expunge = target.uids.intersect(changes.vanished);
     }
@@ -82,12 +114,7 @@ std::optional<Delta> plan_delta(const SourceChanges& changes, const TargetState&
   // All of it again; only a complete listing can say what that is.
   if (!changes.restarted && !changes.all) return std::nullopt;
   delta.flags.clear();
-  delta.append.clear();
-  if (changes.all) {
-    delta.append = *changes.all;
-  } else {
-    for (const auto& message : changes.changed) delta.append.add(message.uid);
-  }
+  delta.append = changes.all ? *changes.all : all_of(changes);
   delta.append.remove(unreadable);
   return delta;
 }

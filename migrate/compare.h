@@ -6,16 +6,24 @@
 
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
 namespace relais::migrate {
+
+/// Keywords do not differ in case (RFC 9051 §2.3.2). Both sorted by their octets.
+bool same_keywords(std::span<const std::string> a, std::span<const std::string> b);
 
 /// What differs between two listings of one mailbox, both ascending by UID. Sizes and dates count where both sides know them, MODSEQs
 /// never: no client sees one that it could compare. O(n).
 /// @param mailbox  storage name, for the findings
 std::vector<Finding> compare_messages(std::string_view mailbox, std::span<const SourceMessage> source,
                                       std::span<const SourceMessage> target);
+
+/// A special use is one mailbox's, the first one's that is listed with it, and never INBOX's or one's without messages: it is taken from
+/// the others. @return their names
+std::vector<std::string> give_uses_once(SourceListing& listing);
 
 /// A mailbox of the target as it is now.
 struct TargetState {

@@ -46,6 +46,32 @@ TEST(Compare, Messages) {
   EXPECT_EQ(text_of(compare_messages("a", {}, std::vector{message(UINT32_MAX)})), "a 4294967295 extra\n");
 }
 
+TEST(Compare, KeywordsDoNotDifferInCase) {
+  EXPECT_EQ(text_of(compare_messages("a", std::vector{message(1, 0, {"B", "a"})}, std::vector{message(1, 0, {"A", "b"})})), "");
+  EXPECT_EQ(text_of(compare_messages("a", std::vector{message(1, 0, {"a", "b"})}, std::vector{message(1, 0, {"a", "c"})})),
+            "a 1 flags-differ (a b) (a c)\n");
+  EXPECT_FALSE(same_keywords(std::vector<std::string>{"a"}, std::vector<std::string>{}));
+}
+
+TEST(Compare, ASpecialUseIsOneMailboxes) {
+  SourceListing listing;
+  const auto add = [&](std::string name, unsigned uses, bool selectable = true) {
+    auto& mailbox = listing.mailboxes.emplace_back();
+    mailbox.name = std::move(name);
+    mailbox.special_use = static_cast<std::uint8_t>(uses);
+    mailbox.selectable = selectable;
+  };
+  add("INBOX", storage::kUseArchive);
+  add("a", storage::kUseSent | storage::kUseTrash);
+  add("b", storage::kUseSent | storage::kUseArchive);
+  add("c", storage::kUseJunk, false);
+  add("d", storage::kUseJunk);
+  EXPECT_EQ(give_uses_once(listing), (std::vector<std::string>{"INBOX", "b", "c"}));
+  std::vector<unsigned> uses;
+  for (const auto& mailbox : listing.mailboxes) uses.push_back(mailbox.special_use);
+  EXPECT_EQ(uses, (std::vector<unsigned>{0, storage::kUseSent | storage::kUseTrash, storage::kUseArchive, 0, storage::kUseJunk}));
+}
+
 std::string text_of(const std::optional<Delta>& delta) {
   if (!delta) return "more";
   std::string out = delta->anew ? "anew " : "";
@@ -79,6 +105,9 @@ TEST(Delta, Plans) {
   auto first = changes({1, 2}, std::nullopt, "");
   first.restarted = true;
   EXPECT_EQ(text_of(plan_delta(first, {}, {})), "anew append 1:2 expunge  flags");
+  auto resumed = changes({3, 10}, std::nullopt, "");
+  resumed.restarted = true;
+  EXPECT_EQ(text_of(plan_delta(resumed, target, {})), "append 10 expunge 2,4,9 flags 3") << "what is not in all of it is gone";
 }
 
 // A source that changes at random; the target, given what the plan says each time, is always the same as it. Each pass is done twice: the
