@@ -215,6 +215,7 @@ struct PlacementGate::Impl {
   }
 
   const Read read;
+  std::function<void(AccountNumber, GuestKind)> entered;
   mutable std::array<Shard, kShards> shards;
 };
 
@@ -253,6 +254,8 @@ PlacementGate::PlacementGate(Directory& directory)
 PlacementGate::PlacementGate(Read read) : impl_(std::make_unique<Impl>(std::move(read))) {}
 PlacementGate::~PlacementGate() = default;
 
+void PlacementGate::watch(std::function<void(AccountNumber account, GuestKind kind)> entered) { impl_->entered = std::move(entered); }
+
 net::Task<Guest> PlacementGate::enter(Account account, GuestKind kind, net::Loop& loop, std::function<void(GateCall)> told) {
   const auto looked_up = account.placement;
   auto state = std::make_shared<Guest::State>(*impl_, std::move(account), kind, loop, std::move(told));
@@ -264,6 +267,7 @@ net::Task<Guest> PlacementGate::enter(Account account, GuestKind kind, net::Loop
   if (!now) co_return unavailable(now.error().detail.empty() ? now.error().text : now.error().detail);
   if (!*now || (*now)->placement != looked_up || looked_up.kind == Placement::Kind::moving) co_return look_again();
   if (!impl_->complete(state)) co_return look_again();
+  if (impl_->entered) impl_->entered(state->account, kind);
   co_return guest;
 }
 

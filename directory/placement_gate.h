@@ -79,6 +79,8 @@ class PlacementGate {
   PlacementGate& operator=(const PlacementGate&) = delete;
 
   // ---- frontends
+  /// Who is told of each guest that has entered, on the guest's thread: must not block. Set once, before the first guest.
+  void watch(std::function<void(AccountNumber account, GuestKind kind)> entered);
   /// Registers, then reads the placement and compares.
   /// @param account  as it was looked up  @param told  see GateCall; empty for guests that are never told  @param loop  the caller's, where
   ///   `told` runs

@@ -102,6 +102,15 @@ TEST_F(PlacementGateTest, GuestsAreCountedUntilTheyLeave) {
   EXPECT_EQ(gate.presence(kAccount).guests, 0U);
 }
 
+TEST_F(PlacementGateTest, WhoHasEnteredIsToldOf) {
+  std::vector<std::pair<AccountNumber, GuestKind>> seen;
+  gate.watch([&](AccountNumber number, GuestKind kind) { seen.emplace_back(number, kind); });
+  auto session = enter(GuestKind::pop_relay).value();
+  account.placement = moving(2);
+  EXPECT_FALSE(enter());
+  EXPECT_THAT(seen, ElementsAre(testing::Pair(kAccount, GuestKind::pop_relay))) << "and nobody who may not stay";
+}
+
 TEST_F(PlacementGateTest, ADrainWaitsForRestOrLeave) {
   auto session = enter().value();
   auto transfer = run(gate.enter(account, GuestKind::smtp_transfer, loop, {})).value();

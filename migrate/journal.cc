@@ -76,6 +76,16 @@ Result<void> erase(Txn& txn, const Resolved& resolved) {
   return txn.erase(finding_key(resolved.code, *resolved.mailbox, *resolved.uid));
 }
 
+Result<void> erase_mailbox(Txn& txn, std::string_view wire) {
+  RELAIS_TRY(const auto mailbox, one(txn, mailbox_step_key(wire), decode_mailbox_step));
+  if (!mailbox) return {};
+  RELAIS_TRY(const auto findings, all(txn, "f", decode_finding));
+  for (const auto& finding : findings) {
+    if (finding.mailbox == mailbox->name) RELAIS_TRY_VOID(txn.erase(finding_key(finding.code, finding.mailbox, finding.uid)));
+  }
+  return txn.erase(mailbox_step_key(wire));
+}
+
 Result<void> apply(Txn& txn, std::optional<Stage> expected, const JournalStep& change) {
   RELAIS_TRY(const auto there, one(txn, kStageKey, decode_stage));
   const auto name = [](std::optional<Stage> stage) { return stage ? to_string(*stage) : std::string_view("no stage"); };
@@ -85,9 +95,11 @@ Result<void> apply(Txn& txn, std::optional<Stage> expected, const JournalStep& c
   if (change.stage) {
     if (now ? !may_follow(*now, change.stage->stage) : change.stage->stage != Stage::planned)
       return fail(Fault::refused, std::string(name(change.stage->stage)).append(" cannot follow ").append(name(now)), "STAGE");
-    RELAIS_TRY_VOID(txn.put(kStageKey, encode(*change.stage)));
+    auto next = *change.stage;
+    if (there) next.consents = there->consents;
+    RELAIS_TRY_VOID(txn.put(kStageKey, encode(next)));
   }
-  for (const auto& wire : change.gone) RELAIS_TRY_VOID(txn.erase(mailbox_step_key(wire)));
+  for (const auto& wire : change.gone) RELAIS_TRY_VOID(erase_mailbox(txn, wire));
   for (const auto& mailbox : change.mailboxes) RELAIS_TRY_VOID(txn.put(mailbox_step_key(mailbox.wire), encode(mailbox)));
   for (const auto& resolved : change.resolved) RELAIS_TRY_VOID(erase(txn, resolved));
   for (const auto& finding : change.findings)
@@ -144,6 +156,16 @@ void Journal::close() { engine_->close(); }
 net::Task<void> Journal::step(AccountNumber account, std::optional<Stage> expected, JournalStep change) {
   co_return co_await engine_->transact(
       id(account), {}, [expected, change = std::move(change)](Txn& txn, std::span<const BlobId>) { return apply(txn, expected, change); });
+}
+
+net::Task<void> Journal::set_consents(AccountNumber account, std::uint8_t consents) {
+  const auto body = [consents](Txn& txn, std::span<const BlobId>) -> Result<void> {
+    RELAIS_TRY(auto there, one(txn, kStageKey, decode_stage));
+    if (!there) return fail(Fault::refused, "the account is not being moved", "NONEXISTENT");
+    there->consents = consents;
+    return txn.put(kStageKey, encode(*there));
+  };
+  co_return co_await engine_->transact(id(account), {}, body);
 }
 
 Result<std::optional<StageRecord>> Journal::stage(AccountNumber account) const {

@@ -28,7 +28,7 @@ struct Resolved {
 /// written. Members that are empty change nothing.
 struct JournalStep {
   std::optional<StageRecord> stage{};
-  std::vector<std::string> gone{};  ///< wire names of mailboxes that are no more
+  std::vector<std::string> gone{};  ///< wire names of mailboxes that are no more: what was found in them goes along
   std::vector<MailboxStep> mailboxes{};
   std::vector<Resolved> resolved{};
   std::vector<Finding> findings{};
@@ -58,6 +58,9 @@ class Journal {
   /// @param expected  the stage that is there now, nullopt: no record yet
   /// Errors: Fault::refused "STAGE", and nothing is changed, where it is another, or the new one may not follow it
   net::Task<void> step(AccountNumber account, std::optional<Stage> expected, JournalStep change);
+  /// What an administrator agrees to, in whatever stage; a step does not change it once there is a stage.
+  /// Errors: Fault::refused "NONEXISTENT" without a stage.
+  net::Task<void> set_consents(AccountNumber account, std::uint8_t consents);
   Result<std::optional<StageRecord>> stage(AccountNumber account) const;
   Result<AccountJournal> account(AccountNumber account) const;
   /// Every account that has a stage, ascending; return false to stop. From one view, at the cost of all keys: for the start and for

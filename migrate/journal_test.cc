@@ -1,7 +1,9 @@
 // The journal: golden octets (docs/format.md shows the same ones), one transaction per step, and what is refused.
 #include "migrate/journal.h"
 
+#include "base/clock.h"
 #include "base/encode.h"
+#include "migrate/use_log.h"
 #include "storage/engine/engine_test_support.h"
 #include "storage/engine/lmdb_engine.h"
 #include "storage/engine/memory_engine.h"
@@ -203,6 +205,25 @@ TEST_F(JournalTest, AStepIsTakenFromTheStageThatIsThere) {
   EXPECT_EQ(journal->stage(kAnn).value()->stage, Stage::copying);
 }
 
+TEST_F(JournalTest, ConsentsAreTheAdministrators) {
+  EXPECT_EQ(wait(journal->set_consents(kAnn, kNoWayBack)).error().code, "NONEXISTENT");
+  ASSERT_TRUE(wait(journal->step(kAnn, std::nullopt, {.stage = StageRecord{.consents = kWithoutUidls}})));
+  EXPECT_EQ(journal->stage(kAnn).value()->consents, kWithoutUidls);
+  ASSERT_TRUE(wait(journal->set_consents(kAnn, kNoWayBack)));
+  ASSERT_TRUE(to(Stage::copying, Stage::planned));
+  EXPECT_EQ(journal->stage(kAnn).value()->consents, kNoWayBack) << "a move that read the record before does not take it back";
+}
+
+TEST_F(JournalTest, WhatWasFoundInAMailboxGoesWithIt) {
+  const Finding elsewhere{.code = "extra", .mailbox = "Drafts", .uid = 1};
+  JournalStep step{.mailboxes = {mailbox_step()}, .findings = {finding(), elsewhere}};
+  step.stage = StageRecord{};
+  ASSERT_TRUE(wait(journal->step(kAnn, std::nullopt, step)));
+  ASSERT_TRUE(wait(journal->step(kAnn, Stage::planned, {.gone = {"INBOX.Sent", "INBOX.None"}})));
+  EXPECT_THAT(journal->account(kAnn).value().findings, ElementsAre(elsewhere));
+  EXPECT_THAT(journal->account(kAnn).value().mailboxes, IsEmpty());
+}
+
 TEST_F(JournalTest, AStepIsAllOrNothing) {
   ASSERT_TRUE(to(Stage::planned, std::nullopt));
   JournalStep both{.mailboxes = {mailbox_step()}, .findings = {finding()}};
@@ -275,6 +296,31 @@ TEST_F(JournalTest, UseKeepsTheLatestDays) {
   EXPECT_EQ(journal->use(7).value(), (UseRecord{.last_imap = 100, .last_pop = 95}));
   EXPECT_EQ(journal->use(8).value(), (UseRecord{.last_imap = 0, .last_pop = 90}));
   EXPECT_EQ(journal->use(9).value(), UseRecord{});
+}
+
+TEST_F(JournalTest, SessionsAreNotedOnceADay) {
+  using directory::GuestKind;
+  ManualClock clock;
+  const auto today = static_cast<std::int32_t>(clock.seconds() / 86'400);
+  UseLog log(*journal, clock);
+  log.note(7, GuestKind::imap_relay);
+  log.note(7, GuestKind::pop_relay);
+  log.note(8, GuestKind::imap_native);
+  log.note(9, GuestKind::smtp_transfer);
+  engine->arm(MemoryFault::full, 1);
+  EXPECT_FALSE(wait(log.flush()));
+  ASSERT_TRUE(wait(log.flush())) << "what could not be written is kept";
+  EXPECT_EQ(journal->use(7).value(), (UseRecord{.last_imap = today, .last_pop = today}));
+  EXPECT_EQ(journal->use(8).value(), (UseRecord{.last_imap = today, .last_pop = 0}));
+  EXPECT_EQ(journal->use(9).value(), UseRecord{});
+  const auto commits = engine->commits();
+  log.note(7, GuestKind::pop_relay);
+  ASSERT_TRUE(wait(log.flush()));
+  EXPECT_EQ(engine->commits(), commits) << "once a day";
+  clock.advance(std::chrono::hours(24));
+  log.note(7, GuestKind::imap_relay);
+  ASSERT_TRUE(wait(log.flush()));
+  EXPECT_EQ(journal->use(7).value(), (UseRecord{.last_imap = today + 1, .last_pop = today}));
 }
 
 // ---- waves and events
