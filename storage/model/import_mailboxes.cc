@@ -66,6 +66,7 @@ Result<std::optional<MailboxInfo>> import_mailbox(Work& work, const ImportedMail
     if (mailbox.id) {
       RELAIS_TRY(const auto dead, work.txn().get(dead_key(*mailbox.id)));
       if (dead) return std::nullopt;
+      work.reserve_id(*mailbox.id);  // parents that are made on the way must not take it
     }
     RELAIS_TRY_VOID(work.make_parents(mailbox.name, false));
     RELAIS_TRY(box, work.create(NewMailbox{.name = mailbox.name,

@@ -317,6 +317,17 @@ TEST_F(ImportTest, AnIdIsGivenAgainOnceItsMessagesAreGone) {
   ASSERT_TRUE(append(anew->id, {message(1)}));
 }
 
+// Its own number is the one that a parent would get.
+TEST_F(ImportTest, ParentsMadeOnTheWayDoNotTakeTheDictatedId) {
+  start();
+  const auto made = await(import->create(kAccount, {.name = "a/b/c", .uid_validity = 5, .id = MailboxId{2}}));
+  ASSERT_TRUE(made);
+  EXPECT_EQ(made->id, MailboxId{2});
+  EXPECT_THAT(names(), ElementsAre("a -", "a/b -", "a/b/c"));
+  ASSERT_TRUE(append(made->id, {message(1)}));
+  EXPECT_EQ(view(made->id).info.name, "a/b/c");
+}
+
 TEST_F(ImportTest, SpecialUsesAreDictated) {
   start();
   const auto a = create("a", 1, kUseSent);

@@ -203,6 +203,11 @@ Result<Box*> Work::create(std::string_view name, std::uint8_t special_use, std::
   return create(NewMailbox{.name = name, .special_use = special_use, .uid_validity = uid_validity});
 }
 
+void Work::reserve_id(MailboxId id) {
+  account_.next_mailbox = std::max(account_.next_mailbox, number(id) + 1);
+  account_dirty_ = true;
+}
+
 // RFC 9051 §6.3.4: superior names that do not exist are created.
 Result<void> Work::make_parents(std::string_view name, bool selectable) {
   const auto parent = parent_of(name);
@@ -218,7 +223,7 @@ Result<Box*> Work::create(const NewMailbox& mailbox) {
   const auto id = mailbox.id ? number(*mailbox.id) : account_.next_mailbox;
   if (account_.mailboxes >= kMaxMailboxes || id == UINT32_MAX) return fail(Fault::refused, "too many mailboxes", "LIMIT");
   ++account_.mailboxes;
-  account_.next_mailbox = std::max(account_.next_mailbox, id + 1);
+  reserve_id(MailboxId{id});
   auto box = std::make_unique<Box>();
   box->id = MailboxId{id};
   box->record.name = mailbox.name;

@@ -101,6 +101,8 @@ class Work {
   Result<Box*> create(std::string_view name, std::uint8_t special_use, std::optional<std::uint32_t> uid_validity);
   /// Fault::refused LIMIT.
   Result<Box*> create(const NewMailbox& mailbox);
+  /// New mailboxes get ids above this one.
+  void reserve_id(MailboxId id);
   /// Makes the parents of the name that are missing, each selectable or not.
   Result<void> make_parents(std::string_view name, bool selectable);
   Result<void> make_default_mailboxes();
