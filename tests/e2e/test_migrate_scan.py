@@ -57,6 +57,11 @@ def listed(server, platform):
     return platform
 
 
+def verdict(codes):
+    """Of these accounts there is nothing to say; but on a machine that is busy enough a freeze would be noticed."""
+    return "amber" if "long-freeze" in codes else "green"
+
+
 def test_scan(server, listed):
     before = seen_there(server, ADA)
     done = listed.run("migrate", "scan", server.name, "--json")
@@ -71,18 +76,21 @@ def test_scan(server, listed):
     assert ada["octets"] == sum(sizes) and ada["largest_octets"] == max(sizes)
     assert ada["messages_per_day"] == 0.5 and abs(ada["octets_per_day"] - sum(sizes) / 28) < 1
     assert ada["copy_seconds"] > 0 and ada["freeze_ms"] >= 50
-    assert ada["verdict"] == "green", ada["findings"]
+    for row in rows.values():
+        assert row["verdict"] == verdict([finding["code"] for finding in row["findings"]]), row["findings"]
     assert rows[CAROL]["messages"] == 0
     codes = {finding["code"] for finding in ada["findings"]}
     assert ("slow-delta" in codes) == (not server.has_qresync)
     totals = result["totals"]
-    assert (totals["accounts"], totals["green"], totals["messages"]) == (3, 3, 15)
+    assert (totals["accounts"], totals["green"] + totals["amber"], totals["messages"]) == (3, 3, 15)
     assert totals["octets"] == sum(row["octets"] for row in rows.values())
 
     text = listed.run("migrate", "scan", server.name, ADA).stdout
-    assert re.search(rf"^{ADA} +green +{ada['mailboxes']} +14 ", text, re.M) and "1 accounts: 1 green, 0 amber, 0 red; 0 not read" in text
+    assert re.search(rf"^{ADA} +(green|amber) +{ada['mailboxes']} +14 ", text, re.M)
+    assert re.search("1 accounts: (1 green, 0 amber|0 green, 1 amber), 0 red; 0 not read", text)
     rows = list(csv.DictReader(io.StringIO(listed.run("migrate", "scan", server.name, "--csv").stdout)))
-    assert [(row["address"], row["verdict"], row["messages"]) for row in rows] == [(ADA, "green", "14"), (BOB, "green", "1"), (CAROL, "green", "0")]
+    assert sorted((row["address"], row["messages"]) for row in rows) == [(ADA, "14"), (BOB, "1"), (CAROL, "0")]
+    assert all(row["verdict"] == verdict(row["findings"].split()) for row in rows)
 
 
 def test_scan_without_a_running_platform(server, listed):
