@@ -11,6 +11,22 @@
 
 namespace relais::imap::testing {
 
+/// What the view would tell a session elsewhere, as a line: "selected INBOX 3 of 7 condstore", "none", "obstacle: …".
+inline std::string described(const RelayView& view) {
+  if (!view.obstacle().empty()) return "obstacle: " + std::string(view.obstacle());
+  const auto& state = view.state();
+  std::string out = "none";
+  if (state.mailbox == RelayedState::Mailbox::selected) {
+    out = "selected" + state.select + " " + std::to_string(state.uid_validity) + "/" + std::to_string(state.exists);
+    out += state.read_only ? " read-only" : "";
+    out += state.utf8 ? " utf8" : "";
+  }
+  out += state.condstore ? " condstore" : "";
+  out += state.qresync ? " qresync" : "";
+  out += state.utf8_accept ? " utf8=accept" : "";
+  return out += state.rev2 ? " rev2" : "";
+}
+
 class RelayWire {
  public:
   explicit RelayWire(RelayView view) : view_(std::move(view)) {}

@@ -133,6 +133,7 @@ bool RelayView::begin_command(std::string_view rest, RelayStep& step) {
     if (keyword.size() == behind.size() && !much) return false;
   }
   tag_.assign(tag);
+  forget_text();
   if (const auto refusal = refusal_of(keyword); !refusal.empty()) {
     answer_.assign(tag).append(refusal);
     client_ = Client::swallow;
@@ -142,6 +143,7 @@ bool RelayView::begin_command(std::string_view rest, RelayStep& step) {
   }
   ++outstanding_;
   idles_ = iequals(keyword, "IDLE");
+  begin_following(keyword, tag.size() == limits_.front);
   client_ = Client::line;
   return true;
 }
@@ -150,11 +152,15 @@ bool RelayView::pass_line(std::string_view rest, RelayStep& step) {
   const auto end = rest.find('\n');
   if (end == std::string_view::npos) {
     keep_tail(client_tail_, rest);
+    gather(rest);
     step.pass += rest.size();
     return false;
   }
-  step.pass += end + 1;
-  if (const auto literal = announced(client_tail_, rest.substr(0, end + 1))) {
+  const auto line = rest.substr(0, end + 1);
+  step.pass += line.size();
+  if (const auto literal = announced(client_tail_, line)) {
+    gather(line);
+    gather_literal();
     literal_ = literal->size;
     if (literal->sync)
       client_ = Client::await_literal;
@@ -162,6 +168,12 @@ bool RelayView::pass_line(std::string_view rest, RelayStep& step) {
       step.unseen = literal_;
     step.hold = literal->sync;
     return !literal->sync && literal_ == 0;
+  }
+  if (text_.empty()) {
+    end_of_command(line);
+  } else {
+    gather(line);
+    end_of_command(text_);
   }
   client_ = idles_ ? Client::await_idle : Client::head;
   return true;
@@ -210,12 +222,18 @@ RelayStep RelayView::from_server(std::string_view octets) {
         return step;
       }
       if (rest.empty() || !classify(rest, line_)) return step;
+      if (line_ == Line::tagged || line_ == Line::capability) reply_tag_.assign(upto(rest.substr(0, limits_.front), " \r\n"));
       if (line_ == Line::capability) {
         if (replace_list(rest, step)) return step;
         if (rest.size() < limits_.capabilities) return step;
         line_ = rest.front() == '*' ? Line::status : Line::tagged;
+      } else if (line_ == Line::vanished || line_ == Line::enabled) {
+        const auto all = rest.substr(0, limits_.capabilities).find('\n');
+        if (all == std::string_view::npos && rest.size() < limits_.capabilities) return step;
+        told(line_, all == std::string_view::npos ? std::string_view{} : rest.substr(0, all));
+        line_ = Line::data;
       }
-      own_reply_ = line_ == Line::tagged && upto(rest.substr(0, limits_.front), " \r\n") == tag_;
+      own_reply_ = line_ == Line::tagged && reply_tag_ == tag_;
       server_ = Server::line;
     }
     const auto end = rest.find('\n');
@@ -258,32 +276,74 @@ bool RelayView::classify(std::string_view rest, Line& line) {
     return true;
   }
   line = first == "+" ? Line::go_ahead : Line::tagged;
+  event_ = Event::none;
+  code_ = Code::none;
   if (first.size() == front.size()) return much;
   if (line == Line::go_ahead) return true;
   const auto behind = front[first.size()] == ' ' ? front.substr(first.size() + 1) : std::string_view{"\n"};
   const auto word = upto(behind, " \r\n");
   const bool whole = word.size() < behind.size();
-  if (untagged && ascii_digit(behind.empty() ? ' ' : behind.front())) {
-    line = Line::data;  // most lines are of this kind
-    return true;
-  }
+  if (untagged && ascii_digit(behind.empty() ? ' ' : behind.front())) return classify_number(behind, much, line);
   if (!whole && !much) return false;
   if (untagged && iequals(word, "CAPABILITY")) {
     line = Line::capability;
     return true;
   }
   if (!is_status(word)) {
-    if (untagged) line = Line::data;
+    if (untagged) line = iequals(word, "VANISHED") ? Line::vanished : iequals(word, "ENABLED") ? Line::enabled : Line::data;
     return true;
   }
+  event_ = iequals(word, "OK") ? Event::ok : iequals(word, "NO") ? Event::no : iequals(word, "BAD") ? Event::bad : Event::none;
   if (untagged) line = Line::status;
   if (untagged && iequals(word, "BYE")) bye_ = true;
   constexpr std::string_view kCode = "[CAPABILITY ";
   const auto text = behind.size() > word.size() ? behind.substr(word.size() + 1) : std::string_view{};
   if (whole && behind[word.size()] != ' ') return true;
-  if (!may_begin(text, kCode)) return true;
+  if (!may_begin(text, kCode)) return read_code(text) || much;
   if (text.size() < kCode.size()) return much;
   line = Line::capability;
+  return true;
+}
+
+// Most lines are of this kind, and of those most are FETCH: one octet behind the number tells.
+bool RelayView::classify_number(std::string_view behind, bool much, Line& line) {
+  line = Line::data;
+  const auto end = behind.find_first_not_of("0123456789");
+  if (end == std::string_view::npos) return much;
+  if (behind[end] != ' ') return true;
+  const auto rest = behind.substr(end + 1);
+  if (rest.empty()) return much;
+  if (ascii_upper(rest.front()) != 'E') return true;
+  const auto word = upto(rest, " \r\n");
+  if (word.size() == rest.size() && !much) return false;
+  const auto number = parse_u64(behind.substr(0, end));
+  if (iequals(word, "EXISTS"))
+    event_ = Event::exists;
+  else if (iequals(word, "EXPUNGE"))
+    event_ = Event::expunge;
+  number_ = number && *number <= 0xffff'ffff ? static_cast<std::uint32_t>(*number) : 0xffff'ffff;
+  return true;
+}
+
+// resp-text-code; false where more of it is needed                             RFC 9051 §7.1
+bool RelayView::read_code(std::string_view text) {
+  if (!text.starts_with('[')) return true;
+  const auto end = text.find_first_of("]\r\n");
+  if (end == std::string_view::npos) return false;
+  if (text[end] != ']') return true;
+  const auto code = text.substr(1, end - 1);
+  const auto name = upto(code, " ");
+  if (iequals(name, "UIDVALIDITY")) {
+    const auto number = parse_u64(code.substr(std::min(code.size(), name.size() + 1)));
+    number_ = number && *number <= 0xffff'ffff ? static_cast<std::uint32_t>(*number) : 0;
+    code_ = Code::uid_validity;
+  } else if (iequals(code, "READ-ONLY")) {
+    code_ = Code::read_only;
+  } else if (iequals(code, "READ-WRITE")) {
+    code_ = Code::read_write;
+  } else if (iequals(code, "CLOSED")) {
+    code_ = Code::closed;
+  }
   return true;
 }
 
@@ -317,11 +377,16 @@ bool RelayView::replace_list(std::string_view rest, RelayStep& step) {
 
 void RelayView::end_of_line(Line line) {
   server_ = Server::front;
-  if (line == Line::go_ahead) {
+  if (line == Line::data) {
+    if (event_ != Event::none) counted();
+  } else if (line == Line::status) {
+    if (event_ != Event::none) untagged_status();
+  } else if (line == Line::go_ahead) {
     if (client_ == Client::await_literal) client_ = Client::give_literal;
     if (client_ == Client::await_idle) client_ = Client::idle;
   } else if (line == Line::tagged) {
     if (outstanding_ > 0) --outstanding_;
+    tagged_reply();
     // The command that waits, or idles, is over; its literal will not come.
     if (own_reply_ && (client_ == Client::await_literal || client_ == Client::await_idle || client_ == Client::idle))
       client_ = Client::head;
@@ -342,6 +407,33 @@ std::vector<std::string> relay_capabilities(const std::vector<std::string>& serv
       out.emplace_back("IMAP4rev2");
     else
       out.push_back(istarts_with(capability, "RIGHTS=") ? "RIGHTS=" + to_lower(capability.substr(7)) : capability);
+  }
+  return out;
+}
+
+namespace {
+
+std::string_view name_of_limit(std::string_view capability) {
+  const auto equals = capability.find('=');
+  return equals == std::string_view::npos || !parse_u64(capability.substr(equals + 1)) ? std::string_view{} : capability.substr(0, equals);
+}
+
+}  // namespace
+
+std::vector<std::string> common_capabilities(const std::vector<std::string>& relayed, const std::vector<std::string>& ours) {
+  std::vector<std::string> out;
+  for (const auto& capability : relayed) {
+    const auto limit = name_of_limit(capability);
+    for (const auto& own : ours) {
+      if (iequals(capability, own) || (iequals(capability, "LITERAL-") && iequals(own, "LITERAL+"))) {  // RFC 7888 §5: it allows less
+        out.push_back(capability);
+        break;
+      }
+      if (limit.empty() || !iequals(limit, name_of_limit(own))) continue;
+      const bool smaller = *parse_u64(std::string_view(capability).substr(limit.size() + 1)) < *parse_u64(own.substr(limit.size() + 1));
+      out.push_back(smaller ? capability : own);
+      break;
+    }
   }
   return out;
 }

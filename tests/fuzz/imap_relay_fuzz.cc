@@ -1,5 +1,5 @@
-// The view of a relayed IMAP session: the same octets pass, and it comes to the same, however both directions are cut; holding at a
-// boundary and going on loses nothing.
+// The view of a relayed IMAP session: the same octets pass, and it comes to the same, what it tells for a handover included, however both
+// directions are cut; holding at a boundary and going on loses nothing.
 #include "imap/proto/relay_view.h"
 
 #include <algorithm>
@@ -11,10 +11,11 @@
 
 using namespace relais::imap;
 using relais::imap::testing::RelayWire;
+namespace testing = relais::imap::testing;
 
 namespace {
 
-constexpr RelayViewLimits kLimits{.front = 24, .capabilities = 60};
+constexpr RelayViewLimits kLimits{.front = 24, .capabilities = 60, .command = 120, .outstanding = 6};
 
 // Directions change at each octet 0xFF, holding at 0xFE.
 std::string play(std::string_view input, std::size_t piece, bool holds) {
@@ -39,7 +40,7 @@ std::string play(std::string_view input, std::size_t piece, bool holds) {
   }
   auto log = wire.at_server() + "|" + wire.at_client() + "|" + std::to_string(wire.view().outstanding());
   log += wire.view().at_boundary() ? "b" : "";
-  return log.append(wire.view().idle_tag());
+  return log.append(wire.view().idle_tag()).append("|").append(testing::described(wire.view()));
 }
 
 }  // namespace
