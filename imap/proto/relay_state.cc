@@ -23,6 +23,7 @@ std::string_view without_line_end(std::string_view line) {
 
 std::string_view RelayView::obstacle() const noexcept {
   if (!doubt_.empty()) return doubt_;
+  if (bye_) return "the server has said BYE";
   if (state_.mailbox == RelayedState::Mailbox::unsure) return "what is known of the selected mailbox is not certain";
   if (state_.saved) return "a search result was saved";
   return {};

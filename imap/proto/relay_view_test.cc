@@ -213,6 +213,7 @@ const std::vector<StateCase>& states() {
       {"a command that is too long", "a FETCH " + std::string(70'000, '1') + " FLAGS~|a OK~", "obstacle: not served here: FETCH"},
       {"a reply to nothing", "|x OK~", "obstacle: a reply belongs to no command"},
       {"a reply without a status", "a NOOP~|a FOO~", "obstacle: a reply has no status"},
+      {"LOGOUT", in + "a LOGOUT~|* BYE~a OK~", "obstacle: the server has said BYE"},
       {"IDLE", in + "a IDLE~|+ idling~* 4 EXISTS~", "selected INBOX 7/4"},
       {"a literal that was refused", in + "a APPEND x {4}~|a NO~", "selected INBOX 7/3"},
       {"an answer before its time", "a APPEND x {4}~|a OK~", "obstacle: a command was answered before it was whole"},

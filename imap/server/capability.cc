@@ -6,8 +6,21 @@
 
 namespace relais::imap {
 
+namespace {
+
+// LITERAL+ is announced in place of the LITERAL- that IMAP4rev2 implies: it allows all that the other does (RFC 7888 §5).
+void append_own(std::string& out, const Options& options) {
+  out +=
+      "IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ENABLE ID IDLE NAMESPACE UNSELECT UIDPLUS CHILDREN ESEARCH SEARCHRES WITHIN LIST-EXTENDED "
+      "LIST-STATUS SPECIAL-USE CREATE-SPECIAL-USE MOVE BINARY"
+      " CONDSTORE QRESYNC STATUS=SIZE MULTIAPPEND OBJECTID SAVEDATE PARTIAL UTF8=ACCEPT QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE "
+      "APPENDLIMIT=";
+  append_number(out, options.append_limit);
+}
+
+}  // namespace
+
 void append_capabilities(std::string& out, Session& session) {
-  // LITERAL+ is announced in place of the LITERAL- that IMAP4rev2 implies: it allows all that the other does (RFC 7888 §5).
   if (session.state() == State::not_authenticated) {
     // Clients keep what they were told here, so it must hold wherever the account turns out to live.
     const auto early = session.server().early_capabilities();
@@ -26,12 +39,15 @@ void append_capabilities(std::string& out, Session& session) {
     }
     return;
   }
-  out +=
-      "IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ENABLE ID IDLE NAMESPACE UNSELECT UIDPLUS CHILDREN ESEARCH SEARCHRES WITHIN LIST-EXTENDED "
-      "LIST-STATUS SPECIAL-USE CREATE-SPECIAL-USE MOVE BINARY"
-      " CONDSTORE QRESYNC STATUS=SIZE MULTIAPPEND OBJECTID SAVEDATE PARTIAL UTF8=ACCEPT QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE "
-      "APPENDLIMIT=";
-  append_number(out, session.server().options().append_limit);
+  append_own(out, session.server().options());
+}
+
+std::vector<std::string> own_capabilities(const Options& options) {
+  std::string text;
+  append_own(text, options);
+  std::vector<std::string> all;
+  for (const auto one : split(text, ' ')) all.emplace_back(one);
+  return all;
 }
 
 net::Task<Done> capability(Session& session, const Tagged& command) {

@@ -1,117 +1,23 @@
 // Logins of accounts that live on a legacy platform, and what becomes of the session: both sides speak from a script, over sockets.
 #include "imap/relay/relay.h"
 
-#include "directory/test_support.h"
-#include "imap/relay/platform_capabilities.h"
-#include "imap/server/testing.h"
-#include "net/fake_resolver.h"
-#include "net/test_support.h"
+#include "imap/server/relay_testing.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <functional>
 
 namespace relais::imap {
 namespace {
 
+using testing::Front;
 using ::testing::HasSubstr;
-using testing::World;
+using testing::Platform;
+using testing::with_login;
 
-/// A platform that says its part line by line: "C: " what it must hear, "S: " what it says, "CLOSE".
-class Platform {
- public:
-  explicit Platform(std::vector<std::string> script) : script_(std::move(script)), server_(starter()) {}
-  std::uint16_t port() const { return server_.port(); }
-
- private:
-  net::SessionStarter starter() {
-    return [this](std::unique_ptr<net::Connection> connection) -> net::asio::awaitable<void> {
-      for (const auto& line : script_) {
-        if (line.starts_with("S: ")) {
-          connection->queue(line.substr(3) + "\r\n");
-          if (!co_await connection->flush(net::in(net::kSoon))) co_return;
-        } else if (line.starts_with("C: ")) {
-          const auto heard = co_await net::read_exactly(*connection, line.size() - 3 + 2);
-          EXPECT_EQ(heard.value_or("nothing"), line.substr(3) + "\r\n");
-          if (!heard) co_return;
-        }
-      }
-      if (script_.back() == "CLOSE") co_return;
-      static_cast<void>(co_await net::read_all(*connection));
-    };
-  }
-
-  const std::vector<std::string> script_;
-  net::TestServer server_;
-};
-
-std::vector<std::string> with_login(std::vector<std::string> lines,
-                                    std::string_view capabilities = "IMAP4rev1 SORT IDLE COMPRESS=DEFLATE") {
-  std::vector<std::string> all{
-      "S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] old",
-      "C: r1 AUTHENTICATE PLAIN AGNhcm9sQGV4YW1wbGUub3JnAHRoZWlycw==", "S: r1 OK [CAPABILITY " + std::string(capabilities) + "] in"};
-  all.insert(all.end(), lines.begin(), lines.end());
-  return all;
-}
-
-/// A frontend whose directory has carol on the platform at `port`, and whoever else a test adds.
-struct Front {
-  using Moved = std::function<const directory::LegacyLoginParts*(Front&)>;
-  explicit Front(std::uint16_t port, const Moved& moved = {}) {
-    EXPECT_TRUE(directory.run(directory->add_domain("example.org")));
-    directory::LegacyPlatform old;
-    old.name = "old";
-    old.imap = {.host = "127.0.0.1", .port = port};
-    EXPECT_TRUE(directory.run(directory->set_platform(old)));
-    EXPECT_TRUE(directory.run(directory->add_legacy_account({.address = "carol@example.org", .origin = {.platform = "old"}})));
-    capabilities.set_platforms({"old"});
-    auto services = world.services();
-    services.directory = &*directory;
-    services.relay = {&*directory, &hosts, &gate, &capabilities, moved ? moved(*this) : nullptr};
-    auto options = World::plaintext();
-    options.relay.login_wait = std::chrono::seconds(1);
-    frontend.emplace(session_starter(std::make_shared<Server>(services, options)), net::ListenerOptions{}, 1U);
-  }
-  ~Front() {
-    frontend->listener->stop();
-    EXPECT_TRUE(frontend->loops.shutdown(net::kSoon));
-  }
-
-  /// Says it all at once and hears until the end of the stream or, where `until` is not empty, this.
-  std::string talk(const std::string& says, const std::string& until = {}, const std::function<void()>& then = {}) {
-    auto body = [&](net::Connection& connection) -> net::asio::awaitable<std::string> {
-      connection.queue(says);
-      EXPECT_TRUE(co_await connection.flush(net::in(net::kSoon)));
-      std::string heard;
-      for (bool done = false;;) {
-        if (!until.empty() && !done && heard.find(until) != std::string::npos) {
-          if (!then) break;
-          then();
-          done = true;
-        }
-        if (!co_await connection.fill(net::in(net::kSoon), net::Awaiting::data)) break;
-        heard += connection.buffered();
-        connection.consume(connection.buffered().size());
-      }
-      co_return heard;
-    };
-    return net::as_client(frontend->port(), body);
-  }
-
-  World world;
-  directory::TestDirectory directory{{.default_domain = "example.org"}};
-  net::FakeResolver resolver;
-  directory::LegacyHosts hosts{resolver};
-  directory::PlacementGate gate{*directory};
-  PlatformCapabilities capabilities;
-  std::optional<directory::LegacyLoginParts> parts{};
-  std::optional<net::TestServer> frontend;
-};
-
-constexpr auto kGreeting = "* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN AUTH=LOGIN] Relais ready\r\n";
-constexpr auto kLoggedIn = "a OK [CAPABILITY IMAP4rev1 SORT IDLE] logged in\r\n";
+using testing::kGreeting;
+using testing::kLoggedIn;
 
 TEST(RelayedLogin, TheSessionGoesOnAtThePlatform) {
   const Platform platform(with_login({"C: b NOOP", "S: * 3 EXISTS", "S: b OK done", "C: c LOGOUT", "S: * BYE", "S: c OK", "CLOSE"}));
@@ -224,20 +130,6 @@ TEST(RelayedSession, OurOwnEndWaitsForTheReplies) {
   const auto stop = [&] { front.frontend->loops.at(0).post([&] { front.frontend->loops.at(0).begin_shutdown(); }); };
   EXPECT_THAT(front.talk("a LOGIN carol theirs\r\nb IDLE\r\n", "+ idling\r\n", stop),
               ::testing::EndsWith("+ idling\r\n* BYE [UNAVAILABLE] shutting down\r\n"));
-}
-
-TEST(RelayedSession, ADrainWaitsForTheReplies) {
-  const Platform platform(with_login({"C: b NOOP", "S: * 1 EXISTS", "C: c NOOP", "S: c OK", "S: b OK", "C: d IDLE", "S: + idling"}));
-  Front front(platform.port());
-  const auto account = front.directory.run(front.directory->find("carol@example.org")).value().value();
-  auto moving = account.placement;
-  moving.kind = directory::Placement::Kind::moving;
-  const auto drain = [&] {
-    EXPECT_TRUE(front.directory.run(front.directory->change_placement(account.number, account.placement.epoch, moving)));
-    EXPECT_TRUE(front.directory.run(front.gate.drain(account.number, net::in(net::kSoon))));
-  };
-  EXPECT_THAT(front.talk("a LOGIN carol theirs\r\nb NOOP\r\nc NOOP\r\nd IDLE\r\n", "+ idling\r\n", drain),
-              ::testing::EndsWith("c OK\r\nb OK\r\n+ idling\r\n* BYE [UNAVAILABLE] the mailbox is being moved, connect again\r\n"));
 }
 
 TEST(PlatformCapabilities, AreThoseThatAllHave) {

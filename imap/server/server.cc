@@ -1,6 +1,7 @@
 // What all IMAP sessions of a process share.
 #include "imap/server/server.h"
 
+#include "imap/server/capability.h"
 #include "imap/server/session.h"
 
 namespace relais::imap {
@@ -21,6 +22,9 @@ void AccountConnections::leave(storage::AccountId account) {
 
 Server::Server(Services services, Options options) : services_(std::move(services)), options_(std::move(options)) {
   if (services_.connections == nullptr) services_.connections = std::make_shared<AccountConnections>();
+  if (services_.relay.moves == nullptr) return;
+  services_.relay.ours = own_capabilities(options_);
+  if (services_.relay.turns == nullptr) services_.relay.turns = std::make_shared<HandoverTurns>();
 }
 
 net::SessionStarter session_starter(std::shared_ptr<Server> server) {

@@ -4,6 +4,7 @@
 #include "base/ascii.h"
 #include "base/metrics.h"
 #include "imap/proto/write.h"
+#include "imap/server/adopt.h"
 #include "imap/server/capability.h"
 #include "imap/server/commands.h"
 
@@ -51,7 +52,7 @@ Session::~Session() {
 net::asio::awaitable<void> Session::serve(std::shared_ptr<Server> server, std::unique_ptr<net::Connection> connection) {
   Session session(std::move(server), std::move(connection));
   session.greet();
-  while (session.state_ != State::logout) {
+  while (session.state_ != State::logout || (session.relay_ && co_await session.serve_elsewhere())) {
     if (const auto event = session.take(); event != Framer::Event::more) {
       if (auto done = co_await session.handle(event); !done) {
         session.say_bye(done.error());  // a command waited, for the client's next line or for its turn
@@ -76,16 +77,32 @@ net::asio::awaitable<void> Session::serve(std::shared_ptr<Server> server, std::u
       break;
     }
   }
-  if (session.relay_) {
-    counted().octets_out.add(session.out().size());
-    co_await session.relay_->run(session.log_);  // sends what is pending first
-  } else if (!session.out().empty()) {
+  if (!session.out().empty()) {
     counted().octets_out.add(session.out().size());
     if (auto sent = co_await session.connection_->flush(net::in(kByeLimit)); !sent) {
       session.log_.event(log::Level::debug, "last_words_lost", {{"reason", sent.error().text}});
     }
   }
   session.log_.event(log::Level::debug, "closed", {});
+}
+
+net::asio::awaitable<bool> Session::serve_elsewhere() {
+  counted().octets_out.add(out().size());
+  auto handover = co_await relay_->run(log_);  // sends what is pending first
+  relay_.reset();
+  if (!handover) co_return false;
+  const auto messages = handover->selected ? handover->selected->uids.count() : 0;
+  auto adopted = co_await adopt(*this, std::move(*handover));
+  count_handover(adopted.has_value());
+  if (!adopted) {
+    const auto& why = adopted.error();
+    log_.event(log::Level::info, "not_adopted", {{"reason", why.text}, {"detail", why.detail}});
+    out() += "* BYE [UNAVAILABLE] the mailbox has been moved, connect again\r\n";
+    logout();
+    co_return false;
+  }
+  log_.event(log::Level::info, "adopted", {{"messages", messages}});
+  co_return true;
 }
 
 // RFC 9051 §7.1.1: the greeting may carry the capabilities.
@@ -258,6 +275,14 @@ std::string_view Session::shown_name(const std::string& stored, std::string& buf
   return buffer;
 }
 
+void Session::go_on(storage::AccountRef account, const directory::NameView& names, std::string idle_tag) {
+  account_ = account;
+  if (!names.is_ours()) names_ = std::make_unique<const directory::NameView>(names);
+  state_ = State::authenticated;
+  idle_tag_ = std::move(idle_tag);
+  deadline_ = net::in(server_->options().idle_limit);
+}
+
 void Session::listen() {
   if (!watch_) {
     watch_ = std::make_shared<Watch>(*connection_);
@@ -409,10 +434,7 @@ net::Task<void> Session::sync(bool expunges) {
     if (recent < changes.uid_next) box.recent.add(NumberRange{recent, changes.uid_next - 1});
     box.uid_next = changes.uid_next;
   }
-  if (box.exists() != before) {
-    append_count(out(), box.exists(), "EXISTS");
-    if (!enabled_.rev2) append_count(out(), box.recent_count(), "RECENT");
-  }
+  if (box.exists() != before) append_exists();
   if (changes.keywords != box.keywords) {
     box.keywords = changes.keywords;
     append_flag_lists();
@@ -428,6 +450,11 @@ net::Task<void> Session::sync(bool expunges) {
   box.stale = false;
   box.own.clear();
   co_return Result<void>{};
+}
+
+void Session::append_exists() {
+  append_count(out(), selected_->exists(), "EXISTS");
+  if (!enabled_.rev2) append_count(out(), selected_->recent_count(), "RECENT");
 }
 
 void Session::append_flags_response(const storage::FlagChange& change, FlagsWriter& writer) {

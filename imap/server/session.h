@@ -89,6 +89,8 @@ class Session {
   Result<void> login(storage::AccountRef account, const directory::NameView& names);
   /// The account lives elsewhere: once the reply is sent the session goes on there. Errors: as login().
   Result<void> hand_over(storage::AccountRef account, std::unique_ptr<Relay> relay);
+  /// It was handed over, and the account lives here by now: as after its login. @param idle_tag  of the IDLE in progress
+  void go_on(storage::AccountRef account, const directory::NameView& names, std::string idle_tag);
   void logout() noexcept { state_ = State::logout; }
   /// Null unless State::selected.
   Selected* selected() noexcept { return selected_.get(); }
@@ -131,16 +133,24 @@ class Session {
   /// @param expunges  EXPUNGE and VANISHED may be sent now (RFC 9051 §7.5.1: not by FETCH, STORE and SEARCH)
   net::Task<void> sync(bool expunges);
   bool has_news(bool expunges) const noexcept;
+  /// Appends "* n EXISTS", and what belongs to it.
+  void append_exists();
+  /// Appends FLAGS and PERMANENTFLAGS.
+  void append_flag_lists();
   /// Appends "* n FETCH (UID u FLAGS (…) MODSEQ (m))", the latter with CONDSTORE.
   void append_flags_response(const storage::FlagChange& change, FlagsWriter& writer);
   /// The session's own STORE: its keywords are told, its mod-sequences need not be told again.
   /// @param told  the command tells the flags afterwards; if not (.SILENT), another session's change just before it must still be told
   void own_flag_changes(const storage::StoreFlagsResult& stored, bool told);
+  /// With QRESYNC: how far the client may count on what it has, where that is not all.
+  void append_safe_mod_seq();
   /// Sends EXPUNGE or VANISHED for what is gone, and forgets it.
   net::Task<void> send_expunges();
 
  private:
   void greet();
+  /// Until the client leaves, or the account comes here. @return whether to go on here
+  net::asio::awaitable<bool> serve_elsewhere();
   Framer::Event take();
   net::Task<void> handle(Framer::Event event);
   net::Task<void> execute(Framer::Event event);
@@ -151,8 +161,6 @@ class Session {
   void say_bye(const Error& error);
   bool idling() const noexcept { return !idle_tag_.empty(); }
   bool wants_push() const noexcept { return idling() && selected_ != nullptr; }
-  void append_flag_lists();
-  void append_safe_mod_seq();
   void mailbox_gone();
 
   std::shared_ptr<Server> server_;
@@ -166,7 +174,7 @@ class Session {
   Enabled enabled_;
   bool announced_ = false;
   std::uint16_t bad_commands_ = 0;
-  std::string idle_tag_;  ///< of the IDLE in progress; empty: none
+  std::string idle_tag_;          ///< of the IDLE in progress; empty: none
   std::unique_ptr<Relay> relay_;  ///< after hand_over()
   std::unique_ptr<Selected> selected_;
   std::shared_ptr<Watch> watch_;                         ///< from the first SELECT on
