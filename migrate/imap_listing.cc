@@ -3,6 +3,7 @@
 
 #include "base/ascii.h"
 #include "imap/proto/values.h"
+#include "storage/model/names.h"
 
 #include <algorithm>
 #include <map>
@@ -26,16 +27,22 @@ bool lies_in(std::string_view wire, const std::vector<imap::Namespaces::Entry>& 
   });
 }
 
-/// A listed name in our words.
+/// A listed name in our words: as the storage itself will write it, so that both sides can be compared by name.
 struct Named {
   std::string wire;
   Result<std::string> name;
   bool changed = false;
+  bool recomposed = false;
 };
 Named name_of(const directory::NameView& view, const imap::WireName& listed) {
   const auto wire = without_separator(listed.wire, view.separator);
   const auto shown = listed.utf8 ? without_separator(*listed.utf8, view.separator) : wire;
-  return {std::string(wire), view.to_storage(shown), !listed.utf8};
+  Named named{std::string(wire), view.to_storage(shown), !listed.utf8};
+  if (!named.name) return named;
+  auto kept = storage::model::normalize_name(*named.name);
+  named.recomposed = kept && *kept != *named.name;
+  named.name = std::move(kept);
+  return named;
 }
 
 std::uint8_t special_uses(const imap::ListedMailbox& mailbox) {
@@ -91,6 +98,7 @@ class Lister {
     mailbox.wire = named.wire;
     mailbox.name = *named.name;
     mailbox.name_changed = named.changed;
+    mailbox.recomposed = named.recomposed;
     mailbox.selectable = selectable;
     mailbox.special_use = special_uses(listed);
     const auto state = states_.find(named.wire);

@@ -20,7 +20,8 @@ struct ImapListed {
   std::vector<imap::ListedMailbox> subscribed{};  ///< by LSUB; empty where the attributes say it
   std::vector<imap::MailboxStatus> status{};
 };
-/// @param names  view_of() them. Mailboxes of the namespaces of others, and names that would fall on one, are in `left`.
+/// @param names  view_of() them. Mailboxes of the namespaces of others, names that would fall on one, and those that the storage cannot
+/// have are in `left`.
 SourceListing make_listing(directory::NameView names, const ImapListed& listed);
 
 /// A STATUS as a cursor.

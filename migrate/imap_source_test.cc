@@ -63,7 +63,7 @@ std::string text_of(const Cursor& cursor) {
 std::string text_of(const SourceListing& listing) {
   std::string out;
   for (const auto& mailbox : listing.mailboxes) {
-    out += mailbox.name + (mailbox.name_changed ? "!" : "") + "=" + mailbox.wire + " " + text_of(mailbox.state);
+    out += mailbox.name + (mailbox.name_changed ? "!" : mailbox.recomposed ? "~" : "") + "=" + mailbox.wire + " " + text_of(mailbox.state);
     if (!mailbox.selectable) out += " unselectable";
     if (mailbox.subscribed) out += " subscribed";
     if (mailbox.special_use != 0) out += " use " + std::to_string(mailbox.special_use);
@@ -124,6 +124,26 @@ TEST(ImapSource, ASeparatorWithoutNamespace) {
                            "\"a\\\\b\" (UIDVALIDITY 3)\r\nr5 OK\r\n",
                            list);
   EXPECT_EQ(talked.result, "plain IMAP\na/b=a\\b 3/0/0/0\n");
+}
+
+// The storage keeps names in NFC: under any other one a mailbox would not be found again, and be taken for gone and for new in each pass.
+TEST(ImapListing, NamesAreThoseThatTheStorageLists) {
+  ImapListed listed;
+  const auto names = [](std::initializer_list<std::string> all) {
+    std::vector<imap::ListedMailbox> out;
+    for (const auto& name : all) out.emplace_back().name = {name, name};
+    return out;
+  };
+  const std::string composed = "Caf\xc3\xa9";
+  const std::string apart = "Cafe\xcc\x81";
+  listed.mailboxes = names({"INBOX", apart + "/x", "twice " + composed, "twice " + apart, "a//b", std::string(256, 'x')});
+  listed.subscribed = names({apart + "/x", "gone " + apart, "a//b"});
+  EXPECT_EQ(text_of(make_listing({}, listed)), "INBOX=INBOX 0/0/0/0\n" + composed + "/x~=" + apart + "/x 0/0/0/0 subscribed\ntwice " + composed +
+                                                   "=twice " + composed + " 0/0/0/0\n+" + composed + "/x\n+gone " + composed + "\nleft twice " +
+                                                   apart + "\nleft a//b\nleft " + std::string(256, 'x') + "\n");
+  // Elsewhere such a name is written in a way that gives back the client's own octets.
+  listed = {.mailboxes = names({"INBOX." + apart})};
+  EXPECT_EQ(text_of(make_listing({'.', "INBOX."}, listed)), "Cafe%CC%81=INBOX." + apart + " 0/0/0/0\n");
 }
 
 TEST(ImapSource, Changes) {

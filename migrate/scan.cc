@@ -66,7 +66,7 @@ class Judge {
         add("name-clash", Weight::red, mailbox.name, "has the same name here as " + other->second->wire);
       } else if (mailbox.name_changed) {
         add("name-changed", Weight::amber, mailbox.name, "its name is no UTF-8: clients will see another one");
-      } else if (*kept != mailbox.name) {
+      } else if (mailbox.recomposed || *kept != mailbox.name) {
         add("name-changed", Weight::amber, mailbox.name,
             "its name is written in another form of Unicode here: clients may take it for another one");
       }

@@ -38,8 +38,9 @@ struct Cursor {
 
 struct SourceMailbox {
   std::string wire;           ///< what the source itself calls it; names it in all calls
-  std::string name;           ///< storage name (directory::NameView of the source)
+  std::string name;           ///< storage name (directory::NameView of the source), as Store lists it
   bool name_changed = false;  ///< the source's name was no UTF-8: clients see another one
+  bool recomposed = false;    ///< it was not in NFC: clients see the same, in other octets
   bool selectable = true;
   bool subscribed = false;
   std::uint8_t special_use = storage::kUseNone;  ///< bits
