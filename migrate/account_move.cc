@@ -2,6 +2,7 @@
 #include "migrate/account_move.h"
 
 #include "base/log.h"
+#include "base/metrics.h"
 #include "migrate/pass_notes.h"
 
 #include <algorithm>
@@ -21,6 +22,25 @@ using Time = std::chrono::steady_clock;
 constexpr std::size_t kNotesAtOnce = 64;     // mailboxes in one transaction of the journal
 constexpr std::size_t kVerifyRounds = 3;     // of one account in a row, while its owner changes it
 constexpr std::uint16_t kMostFailures = 20;  // doublings beyond are none
+
+metrics::Histogram& freezes() {
+  static auto& histogram =
+      metrics::histogram("relais_migrate_freeze_seconds", "Time for which a cutover kept an account from being served.");
+  return histogram;
+}
+metrics::Counter& messages_counter() {
+  static auto& counter = metrics::counter("relais_migrate_messages_total", "Messages copied from legacy platforms.");
+  return counter;
+}
+metrics::Counter& octets_counter() {
+  static auto& counter = metrics::counter("relais_migrate_octets_total", "Octets of messages copied from legacy platforms.");
+  return counter;
+}
+/// Takes a lock: once for each attempt.
+metrics::Counter& ended_counter(Release why) {
+  if (why == Release::none) return metrics::counter("relais_migrate_switched_total", "Accounts that have changed sides.");
+  return metrics::counter("relais_migrate_released_total", "Cutovers that were given up.", {{"reason", to_string(why)}});
+}
 
 net::Task<directory::Located> existing(const MoveServices& services, AccountNumber account) {
   RELAIS_CO_TRY(auto located, co_await services.directory->located(account));
@@ -194,6 +214,10 @@ struct AccountMove::Impl {
   net::Task<Next> switch_over() {
     RELAIS_CO_TRY(auto result,
                   co_await cut_over(services, options, account, record, *ends, cursors, findings, [this] { return stopping; }));
+    freezes().observe(result.frozen);
+    ended_counter(result.why).add();
+    messages_counter().add(result.stage.copied_messages - record.copied_messages);
+    octets_counter().add(result.stage.copied_octets - record.copied_octets);
     enter(result.stage);
     small = 0;
     pause = options.shortest_pause;
@@ -279,6 +303,8 @@ struct AccountMove::Impl {
     auto figures = co_await ends->pass(cursors, rules, events);
     if (figures) so_far = *figures;
     count(before, so_far);
+    messages_counter().add(so_far.appended);
+    octets_counter().add(so_far.octets);
     left_behind = notes.left_behind();
     const auto flushed = co_await flush(notes, true);
     if (!figures) co_return figures;

@@ -1,6 +1,8 @@
 // One account's move over a model of mail: the way through, every reason to give an attempt up, and what is ended after a kill.
 #include "migrate/move_testing.h"
 
+#include "base/metrics.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -205,6 +207,8 @@ INSTANTIATE_TEST_SUITE_P(Consents, BarTest,
 
 TEST_F(MoveTest, TheLimitReleasesWhatIsUntouched) {
   tail();
+  auto& limited = metrics::counter("relais_migrate_released_total", "", {{"reason", "limit"}});
+  const auto counted = limited.value();
   const auto session = enter(GuestKind::imap_relay);
   w.options.freeze_limit = std::chrono::milliseconds(20);
   std::promise<void> slow;  // the source answers after the account was released
@@ -221,6 +225,7 @@ TEST_F(MoveTest, TheLimitReleasesWhatIsUntouched) {
   };
   ASSERT_TRUE(w.move());
   expect_released("limit");
+  EXPECT_EQ(limited.value(), counted + 1);
   EXPECT_EQ(w.stage().attempts, 1);
   EXPECT_EQ(w.stage().not_before, w.clock.seconds() + w.options.first_retry.count());
   EXPECT_GE(w.stage().freezes_ms[0], 20U);
