@@ -281,9 +281,9 @@ bool RelayView::classify(std::string_view rest, Line& line) {
   if (first.size() == front.size()) return much;
   if (line == Line::go_ahead) return true;
   const auto behind = front[first.size()] == ' ' ? front.substr(first.size() + 1) : std::string_view{"\n"};
+  if (untagged && ascii_digit(behind.empty() ? ' ' : behind.front())) return classify_number(behind, much, line);
   const auto word = upto(behind, " \r\n");
   const bool whole = word.size() < behind.size();
-  if (untagged && ascii_digit(behind.empty() ? ' ' : behind.front())) return classify_number(behind, much, line);
   if (!whole && !much) return false;
   if (untagged && iequals(word, "CAPABILITY")) {
     line = Line::capability;
@@ -308,8 +308,9 @@ bool RelayView::classify(std::string_view rest, Line& line) {
 // Most lines are of this kind, and of those most are FETCH: one octet behind the number tells.
 bool RelayView::classify_number(std::string_view behind, bool much, Line& line) {
   line = Line::data;
-  const auto end = behind.find_first_not_of("0123456789");
-  if (end == std::string_view::npos) return much;
+  std::size_t end = 0;
+  while (end < behind.size() && ascii_digit(behind[end])) ++end;
+  if (end == behind.size()) return much;
   if (behind[end] != ' ') return true;
   const auto rest = behind.substr(end + 1);
   if (rest.empty()) return much;
