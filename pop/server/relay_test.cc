@@ -11,8 +11,10 @@
 #include "storage/engine/memory_engine.h"
 #include "storage/model/sharded_store.h"
 
+#include <gsasl.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <mutex>
 
@@ -332,6 +334,69 @@ TEST_F(PopLegacy, AProofIsRelayedByTheMaster) {
   master.password = "wrong";
   tell_of_platform();
   EXPECT_EQ(proven(), "temporary ");
+}
+
+/// One side of SCRAM-SHA-256.
+class ScramClient {
+ public:
+  ScramClient(const char* user, const char* password) {
+    EXPECT_EQ(gsasl_init(&context_), GSASL_OK);
+    EXPECT_EQ(gsasl_client_start(context_, "SCRAM-SHA-256", &session_), GSASL_OK);
+    gsasl_property_set(session_, GSASL_AUTHID, user);
+    gsasl_property_set(session_, GSASL_PASSWORD, password);
+  }
+  ~ScramClient() {
+    gsasl_finish(session_);
+    gsasl_done(context_);
+  }
+  ScramClient(const ScramClient&) = delete;
+  ScramClient& operator=(const ScramClient&) = delete;
+  /// @param line  of the server: "+ " and base64
+  std::string answer(std::string_view line) {
+    const auto challenge = from_base64(line.substr(std::min<std::size_t>(line.size(), 2))).value_or("");
+    char* out = nullptr;
+    std::size_t size = 0;
+    EXPECT_EQ(gsasl_step(session_, challenge.data(), challenge.size(), &out, &size), GSASL_NEEDS_MORE);
+    auto text = to_base64(std::string_view(out, size));
+    gsasl_free(out);
+    return text;
+  }
+
+ private:
+  Gsasl* context_ = nullptr;
+  Gsasl_session* session_ = nullptr;
+};
+
+// The session is open at the platform when the client takes its login back: it is not left over for the next one.
+TEST_F(PopLegacy, AProofThatIsTakenBackLeavesNothing) {
+  ASSERT_TRUE(d.run(d->set_password("ann@example.org", "secret")));
+  master = {.way = directory::LegacyMaster::Way::authzid, .user = "mover", .password = "master secret"};
+  tell_of_platform();
+  const auto said = net::as_client(listener->port(), [&](net::Connection& connection) -> net::asio::awaitable<std::string> {
+    const auto ask = [&](std::string line) -> net::asio::awaitable<std::string> {
+      connection.queue(line);
+      EXPECT_TRUE(co_await connection.flush(net::in(net::kSoon)));
+      std::string reply;
+      while (!reply.ends_with("\r\n")) {
+        const auto octet = co_await net::read_exactly(connection, 1);
+        if (!octet) break;
+        reply += *octet;
+      }
+      co_return reply.substr(0, reply.find('\r'));
+    };
+    ScramClient scram("ann", "secret");
+    EXPECT_EQ(co_await ask(""), "+OK Relais POP3 ready");
+    auto reply = co_await ask("AUTH SCRAM-SHA-256 " + scram.answer("") + "\r\n");
+    reply = co_await ask(scram.answer(reply) + "\r\n");
+    EXPECT_TRUE(reply.starts_with("+ ")) << reply;
+    EXPECT_EQ(gate.presence(number).pop_sessions, 1U);
+    EXPECT_EQ(co_await ask("*\r\n"), "-ERR authentication cancelled");
+    EXPECT_EQ(gate.presence(number).pop_sessions, 0U);
+    connection.queue("USER bob\r\nPASS here\r\nQUIT\r\n");
+    EXPECT_TRUE(co_await connection.flush(net::in(net::kSoon)));
+    co_return co_await net::read_all(connection);
+  });
+  EXPECT_EQ(said, "+OK send PASS\r\n+OK maildrop has 0 messages (0 octets)\r\n+OK goodbye\r\n");
 }
 
 // Each direction reads no more than the other side has taken: what is under way fits into the sockets.
