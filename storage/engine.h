@@ -126,6 +126,8 @@ class Engine {
   virtual net::Task<void> read_blob(BlobId blob, std::uint64_t offset, std::uint64_t length, std::string& into) const = 0;
   /// As read_blob, for a caller that must not suspend: false (and nothing appended) where it would have to wait for the disk.
   virtual Result<bool> try_read_blob(BlobId blob, std::uint64_t offset, std::uint64_t length, std::string& into) const = 0;
+  /// The blob as it is stored: verified by its checksums, not decoded; to be stored in another engine. All of it is in memory then.
+  virtual net::Task<std::shared_ptr<const EncodedBlob>> take_blob(BlobId blob) const = 0;
   /// Who gets what Txn::publish was given. Set once, before the first transact(). Called on the committer thread after the commit is durable
   /// and before its waiters resume, in the order of the bodies; it only posts, never blocks, never calls the engine.
   virtual void listen(std::function<void(const ChangeEvent&)> listener) = 0;

@@ -1,9 +1,10 @@
 // Reads, verifies and decodes records of segment files.
 #include "storage/engine/blob_reader.h"
 
-#include "storage/blob.h"
 #include "storage/engine/errors.h"
+#include "storage/engine/segment_format.h"
 
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -107,6 +108,36 @@ Result<bool> read_large(const Source& source, const BlobRow& row, BlobId blob, s
   });
 }
 
+// Says where the damage is.
+void locate(Error& error, const BlobRow& row, BlobId blob) {
+  if (error.fault != Fault::corrupt) return;
+  error.detail += " (blob " + std::to_string(static_cast<std::uint64_t>(blob)) + ", segment " + std::to_string(row.segment) + " at " +
+                  std::to_string(row.offset) + ")";
+}
+
+Result<std::shared_ptr<const EncodedBlob>> take_whole(const Source& source, const SegmentFile& file, const BlobRow& row, BlobId blob) {
+  if (row.length > kWholeRead) {  // a damaged row must not ask for any amount of memory
+    struct stat status{};
+    if (::fstat(file.fd(), &status) != 0) return fail(read_error(file, errno));
+    const auto size = static_cast<std::uint64_t>(status.st_size);
+    if (row.offset > size || row.length > size - row.offset) return fail(ended(file));
+  }
+  std::string octets(static_cast<std::size_t>(row.length), '\0');
+  RELAIS_TRY(const bool read, source.read(row.offset, octets.data(), octets.size()));
+  if (!read) return nullptr;
+  RELAIS_TRY(const auto header, header_of(octets, row, blob));
+  RELAIS_TRY_VOID(verify_record(octets, blob, false));
+  std::vector<Chunk> chunks;
+  chunks.reserve(header.chunks());
+  std::size_t at = header.header_size();
+  for (std::uint32_t i = 0; i < header.chunks(); ++i) {
+    const auto info = header.chunk(i);
+    chunks.push_back({info, octets.substr(at, info.stored_size)});
+    at += info.stored_size;
+  }
+  return make_blob({}, std::make_shared<const std::vector<Chunk>>(std::move(chunks)));
+}
+
 }  // namespace
 
 Result<void> read_exactly(const SegmentFile& file, std::uint64_t offset, char* to, std::size_t size) {
@@ -128,10 +159,14 @@ Result<bool> read_record(const SegmentFolder& folder, const SegmentFile& file, c
   const Source source(folder, file, mode);
   auto read = row.length <= kWholeRead ? read_small(source, row, blob, offset, length, into) : read_large(source, row, blob, offset, length, into);
   if (!read || !*read) into.resize(before);
-  if (!read && read.error().fault == Fault::corrupt)
-    read.error().detail += " (blob " + std::to_string(static_cast<std::uint64_t>(blob)) + ", segment " + std::to_string(row.segment) + " at " +
-                           std::to_string(row.offset) + ")";
+  if (!read) locate(read.error(), row, blob);
   return read;
+}
+
+Result<std::shared_ptr<const EncodedBlob>> take_record(const SegmentFolder& folder, const SegmentFile& file, const BlobRow& row, BlobId blob, ReadMode mode) {
+  auto taken = take_whole(Source(folder, file, mode), file, row, blob);
+  if (!taken) locate(taken.error(), row, blob);
+  return taken;
 }
 
 }  // namespace relais::storage

@@ -2,10 +2,12 @@
 #pragma once
 
 #include "base/result.h"
+#include "storage/blob.h"
 #include "storage/engine/index_format.h"
 #include "storage/engine/segments.h"
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 namespace relais::storage {
@@ -23,6 +25,10 @@ enum class ReadMode : std::uint8_t {
 ///         Fault::temporary where the disk fails
 Result<bool> read_record(const SegmentFolder& folder, const SegmentFile& file, const BlobRow& row, BlobId blob, std::uint64_t offset,
                          std::uint64_t length, ReadMode mode, std::string& into);
+
+/// The whole blob with its chunks as stored, verified by their checksums. nullptr and errors as read_record()'s false and errors.
+Result<std::shared_ptr<const EncodedBlob>> take_record(const SegmentFolder& folder, const SegmentFile& file, const BlobRow& row,
+                                                       BlobId blob, ReadMode mode);
 
 /// Reads exactly [offset, offset + size) of the file into `to`, waiting for the disk. Fault::corrupt where the file ends before.
 Result<void> read_exactly(const SegmentFile& file, std::uint64_t offset, char* to, std::size_t size);

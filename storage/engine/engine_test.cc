@@ -207,6 +207,25 @@ TEST_P(EngineTest, BlobsComeBackInRanges) {
   EXPECT_EQ(gone.error().code, "NONEXISTENT");
 }
 
+TEST_P(EngineTest, TakenBlobsAreAsTheyWereStored) {
+  const std::vector<std::string> octets = {"", "short", text(10'000, 1), text(1'000'000, 2), std::string(700'000, '\0')};
+  std::vector<std::shared_ptr<const EncodedBlob>> blobs;
+  for (const auto& each : octets) blobs.push_back(make_blob("Received: x\r\n", encode_chunks(each)));
+  const auto ids = store(*engine, kAnn, blobs).value();
+  std::vector<std::shared_ptr<const EncodedBlob>> taken;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    auto blob = wait(engine->take_blob(ids[i]));
+    ASSERT_TRUE(blob) << blob.error().detail;
+    EXPECT_EQ((*blob)->chunk_count(), blobs[i]->chunk_count());
+    EXPECT_EQ((*blob)->raw_size(), blobs[i]->raw_size());
+    EXPECT_EQ((*blob)->stored_size(), blobs[i]->stored_size()) << "not decoded and compressed anew";
+    taken.push_back(std::move(*blob));
+  }
+  const auto again = store(*engine, kBob, taken).value();
+  for (std::size_t i = 0; i < again.size(); ++i) EXPECT_TRUE(load(*engine, again[i]) == "Received: x\r\n" + octets[i]) << i;
+  EXPECT_EQ(wait(engine->take_blob(BlobId{12345})).error().code, "NONEXISTENT");
+}
+
 TEST_P(EngineTest, ReferencesAreCounted) {
   const auto id = store(*engine, kAnn, {blob(text(2'000, 1))}).value()[0];
   const auto retain = [id](Txn& txn, std::span<const BlobId>) { return txn.retain_blob(id); };

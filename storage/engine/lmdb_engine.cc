@@ -156,13 +156,35 @@ class LmdbEngine final : public Engine {
   net::Task<void> read_blob(BlobId blob, std::uint64_t offset, std::uint64_t length, std::string& into) const override {
     RELAIS_CO_TRY(const bool read, try_read_blob(blob, offset, length, into));
     if (read) co_return Result<void>();
-    const auto job = [this, blob, offset, length, &into] { return read_waiting(blob, offset, length, into); };
+    const auto job = [this, blob, offset, length, &into] {
+      return read_waiting(blob, [&](const SegmentFile& file, const BlobRow& row) -> Result<void> {
+        RELAIS_TRY_VOID(read_record(*folder_, file, row, blob, offset, length, ReadMode::wait, into));
+        return {};
+      });
+    };
     co_return co_await options_.pool->run(job);
   }
 
   Result<bool> try_read_blob(BlobId blob, std::uint64_t offset, std::uint64_t length, std::string& into) const override {
     RELAIS_TRY(const auto row, locate(blob));
     return read_cached(row, blob, offset, length, into);
+  }
+
+  net::Task<std::shared_ptr<const EncodedBlob>> take_blob(BlobId blob) const override {
+    RELAIS_CO_TRY(const auto row, locate(blob));
+    if (const auto file = folder_->opened(row.segment); file && row.length <= kWholeRead) {
+      RELAIS_CO_TRY(auto cached, take_record(*folder_, *file, row, blob, ReadMode::no_wait));
+      if (cached) co_return std::move(cached);
+    }
+    const auto job = [this, blob]() -> Result<std::shared_ptr<const EncodedBlob>> {
+      std::shared_ptr<const EncodedBlob> taken;
+      RELAIS_TRY_VOID(read_waiting(blob, [&](const SegmentFile& file, const BlobRow& place) -> Result<void> {
+        RELAIS_TRY(taken, take_record(*folder_, file, place, blob, ReadMode::wait));
+        return {};
+      }));
+      return taken;
+    };
+    co_return co_await options_.pool->run(job);
   }
 
   /// From the page cache, through a segment that is open already.
@@ -252,10 +274,12 @@ class LmdbEngine final : public Engine {
     return *row;
   }
 
-  Result<void> read_waiting(BlobId blob, std::uint64_t offset, std::uint64_t length, std::string& into) const {
+  /// read(const SegmentFile&, const BlobRow&) -> Result<void>, at the blob's place, waiting for the disk.
+  template <class Read>
+  Result<void> read_waiting(BlobId blob, Read read_at) const {
     RELAIS_TRY(auto row, locate(blob));
     while (true) {
-      auto read = read_from(row, blob, offset, length, into);
+      auto read = read_from(row, read_at);
       if (read || read.error().fault != Fault::corrupt) return read;
       // Compaction may have moved the blob and removed the file between the look-up and the read.
       RELAIS_TRY(const auto now, locate(blob));
@@ -264,10 +288,10 @@ class LmdbEngine final : public Engine {
     }
   }
 
-  Result<void> read_from(const BlobRow& row, BlobId blob, std::uint64_t offset, std::uint64_t length, std::string& into) const {
+  template <class Read>
+  Result<void> read_from(const BlobRow& row, Read& read_at) const {
     RELAIS_TRY(const auto file, folder_->open(row.segment));
-    RELAIS_TRY_VOID(read_record(*folder_, *file, row, blob, offset, length, ReadMode::wait, into));
-    return {};
+    return read_at(*file, row);
   }
 
   const LmdbOptions options_;

@@ -629,6 +629,7 @@ TEST_F(LmdbEngineTest, DamagedBlobsAreFoundAndTheOthersServed) {
   engine.reset();
   damage(segment(1), 36 + 300, "damage");
   open();
+  EXPECT_EQ(wait(engine->take_blob(ids[0])).error().fault, Fault::corrupt) << "damage is not carried to another engine";
   EXPECT_EQ(load(*engine, ids[0]).error().fault, Fault::corrupt);
   EXPECT_TRUE(load(*engine, ids[1]) == text(20'000, 2));
   ASSERT_EQ(problems().size(), 1U);
@@ -637,6 +638,7 @@ TEST_F(LmdbEngineTest, DamagedBlobsAreFoundAndTheOthersServed) {
   damage(segment(1), std::filesystem::file_size(segment(1)) - 50, "damage");
   open();
   EXPECT_EQ(load(*engine, ids[2]).error().fault, Fault::corrupt);
+  EXPECT_EQ(wait(engine->take_blob(ids[2])).error().fault, Fault::corrupt);
   EXPECT_TRUE(load(*engine, ids[2], 0, 1'000) == text(900'000, 3).substr(0, 1'000)) << "ranges that are whole are served";
   EXPECT_EQ(problems().size(), 2U);
 }

@@ -151,6 +151,11 @@ class Memory final : public MemoryEngine, private References {
     return true;
   }
 
+  net::Task<std::shared_ptr<const EncodedBlob>> take_blob(BlobId blob) const override {
+    if (cold()) co_await asio::post(asio::use_awaitable);
+    co_return encoded(blob);
+  }
+
   void listen(std::function<void(const ChangeEvent&)> listener) override {
     const std::lock_guard lock(mutex_);
     listener_ = std::move(listener);
@@ -285,15 +290,16 @@ class Memory final : public MemoryEngine, private References {
     return cold_;
   }
 
+  Result<std::shared_ptr<const EncodedBlob>> encoded(BlobId blob) const {
+    const std::lock_guard lock(mutex_);
+    if (corrupt_.contains(blob)) return fail(damaged("blob " + std::to_string(static_cast<std::uint64_t>(blob)) + ": checksum differs"));
+    const auto found = blobs_.find(blob);
+    if (found == blobs_.end()) return fail(no_blob(blob));
+    return found->second.octets;
+  }
+
   Result<void> decode(BlobId blob, std::uint64_t offset, std::uint64_t length, std::string& into) const {
-    std::shared_ptr<const EncodedBlob> octets;
-    {
-      const std::lock_guard lock(mutex_);
-      if (corrupt_.contains(blob)) return fail(damaged("blob " + std::to_string(static_cast<std::uint64_t>(blob)) + ": checksum differs"));
-      const auto found = blobs_.find(blob);
-      if (found == blobs_.end()) return fail(no_blob(blob));
-      octets = found->second.octets;
-    }
+    RELAIS_TRY(const auto octets, encoded(blob));
     return octets->decode(offset, length, into);
   }
 
