@@ -66,6 +66,13 @@ struct ContentDigest {
   std::array<unsigned char, 32> sha256{};
 };
 
+/// A small value that belongs to an account or a mailbox and that no protocol of ours serves yet, or that is kept beside the model: ACLs,
+/// METADATA, Sieve scripts, the POP3 order.
+struct Attribute {
+  std::string name;   ///< "/private/comment", "acl/anyone", "sieve/NAME", "sieve-active", "pop3-order": 1 to 255 octets
+  std::string value;  ///< at most 1 MB
+};
+
 /// Accounts with everything dictated. ShardedStore::importer() gives it.
 ///
 /// Threads, durability, errors: as Store; in addition Fault::refused "STATE" where the account is not `importing`, for everything that
@@ -117,9 +124,17 @@ class Import {
   virtual net::Task<void> expunge(AccountRef account, MailboxId mailbox, NumberSet uids, ModSeq mod_seq) = 0;
   virtual net::Task<void> set_counters(AccountRef account, MailboxId mailbox, ImportedCounters counters) = 0;
 
+  /// Ascending by name. @param mailbox nullopt: the account's
+  virtual net::Task<std::vector<Attribute>> attributes(AccountRef account, std::optional<MailboxId> mailbox) = 0;
+  /// Others stay as they are; an empty value removes one. All or nothing. Fault::refused LIMIT beyond 1,000 of a mailbox or an account.
+  virtual net::Task<void> set_attributes(AccountRef account, std::optional<MailboxId> mailbox, std::vector<Attribute> attributes) = 0;
+
   /// Reads the messages from where they lie, decodes and digests them on workers: what a verification compares with what was received.
   /// Ascending UID; those that are not there are left out.
   virtual net::Task<std::vector<ContentDigest>> digests(AccountRef account, MailboxId mailbox, NumberSet uids) = 0;
+  /// A message as it is stored, to be appended on another shard without being decoded; its EMAILID goes with it. Its summary lacks the
+  /// Message-ID. Fault::refused EXPUNGEISSUED where it is gone.
+  virtual net::Task<PreparedPtr> take(AccountRef account, MailboxId mailbox, Uid uid) = 0;
 };
 
 }  // namespace relais::storage

@@ -2,6 +2,7 @@
 #include "storage/model/check.h"
 
 #include "base/encode.h"
+#include "storage/model/attributes.h"
 #include "storage/model/chunk.h"
 #include "storage/model/keys.h"
 #include "storage/model/names.h"
@@ -41,7 +42,7 @@ struct MailboxCheck {
 
 class Checker {
  public:
-  Result<CheckReport> run(const Engine& engine) {
+  Result<ModelReport> run(const Engine& engine) {
     RELAIS_TRY(const auto view, engine.view());
     RELAIS_TRY_VOID(view->for_each_key([&](AccountId account, const KeyValue& entry) {
       if (first_ || account != account_) {
@@ -91,6 +92,7 @@ class Checker {
       case kSubscribedFamily:
         if (subscribed_key(entry.value) != entry.key) problem("subscription lies under a wrong key");
         return;
+      case kAttributeFamily: return visit_attribute(id, entry);
       case kTombstoneFamily: return visit_tombstone(id, entry);
       case kHeaderFamily: return visit_header(id, entry);
       default: problem("key of no known family");
@@ -102,6 +104,8 @@ class Checker {
     if (!record) return problem("account record does not decode");
     record_ = *record;
     have_record_ = true;
+    if (record->state == AccountState::importing) ++report_.importing;
+    if (record->state == AccountState::sealed) ++report_.sealed;
   }
 
   void visit_mailbox(MailboxId id, std::string_view value) {
@@ -117,7 +121,7 @@ class Checker {
   MailboxCheck* find(MailboxId id) {
     const auto it = mailboxes_.find(id);
     if (it != mailboxes_.end()) return &it->second;
-    if (!dead_.contains(id)) problem(name_of(id) + ": has messages or tombstones but no record");
+    if (!dead_.contains(id)) problem(name_of(id) + ": has messages, tombstones or attributes but no record");
     return nullptr;
   }
 
@@ -223,6 +227,12 @@ class Checker {
     it->second.named = true;
   }
 
+  void visit_attribute(MailboxId id, const KeyValue& entry) {
+    if (number(id) != 0 && find(id) == nullptr) return;
+    const auto name = attribute_name(entry.key);
+    if (name.empty() || name.size() > kMaxAttributeName || !decode_attribute(entry.value)) problem(name_of(id) + ": attribute does not decode");
+  }
+
   void visit_tombstone(MailboxId id, const KeyValue& entry) {
     auto* mailbox = find(id);
     if (mailbox == nullptr) return;
@@ -257,6 +267,8 @@ class Checker {
     }
     if (octets != record_.octets || messages != record_.messages) problem("usage is not the sum of the mailboxes");
     if (mailboxes_.size() != record_.mailboxes) problem("number of mailboxes is wrong");
+    // Without any it is an account whose removal has begun.
+    if (record_.state == AccountState::open && !mailboxes_.empty() && !names_.contains(kInbox)) problem("has no INBOX");
   }
 
   void finish_mailbox(MailboxId id, MailboxCheck& mailbox) {
@@ -301,7 +313,7 @@ class Checker {
     return {};
   }
 
-  CheckReport report_;
+  ModelReport report_;
   bool first_ = true;
   AccountId account_{};
   bool have_record_ = false;
@@ -314,6 +326,6 @@ class Checker {
 
 }  // namespace
 
-Result<CheckReport> check_model(const Engine& engine) { return Checker().run(engine); }
+Result<ModelReport> check_model(const Engine& engine) { return Checker().run(engine); }
 
 }  // namespace relais::storage

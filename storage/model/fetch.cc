@@ -190,6 +190,17 @@ class BatchReader {
 
 }  // namespace
 
+std::unexpected<Error> message_is_gone() { return fail(Fault::refused, "message is gone", "EXPUNGEISSUED"); }
+
+Result<void> check_expunged(const Engine& engine, AccountId account, MailboxId mailbox, Uid uid, BlobId blob) {
+  RELAIS_TRY(const auto snapshot, engine.read(account));
+  RELAIS_TRY(const auto octets, snapshot->get(message_key(mailbox, uid)));
+  if (!octets) return {};
+  RELAIS_TRY(const auto now, decode_message_blob(*octets));
+  if (now != blob) return {};
+  return fail(Fault::corrupt, "stored message is missing", "SERVERBUG", "message record without blob");
+}
+
 void reserve_octets(FetchBatch& batch, std::size_t more) {
   auto& octets = batch.octets;
   if (octets.capacity() - octets.size() >= more) return;

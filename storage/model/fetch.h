@@ -22,6 +22,11 @@ inline bool is_gone(const Error& error) { return error.fault == Fault::refused &
 Result<void> read_batch(const Snapshot& snapshot, MailboxId mailbox, const FetchRequest& request, FetchBatch& batch,
                         std::vector<PendingContent>& pending);
 
+/// A blob that cannot be found: its message was expunged meanwhile (a value), or the storage lost it (Fault::corrupt).
+Result<void> check_expunged(const Engine& engine, AccountId account, MailboxId mailbox, Uid uid, BlobId blob);
+/// What a reader of such a message is told.
+std::unexpected<Error> message_is_gone();
+
 /// Appends to batch.octets with all views kept right, whether it moves or not.
 /// @param more  octets that are about to be appended
 void reserve_octets(FetchBatch& batch, std::size_t more);

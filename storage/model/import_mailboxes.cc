@@ -65,7 +65,11 @@ Result<std::optional<MailboxInfo>> import_mailbox(Work& work, const ImportedMail
     if (box != nullptr) RELAIS_TRY_VOID(work.bury(*box));
     if (mailbox.id) {
       RELAIS_TRY(const auto dead, work.txn().get(dead_key(*mailbox.id)));
-      if (dead) return std::nullopt;
+      if (dead) {
+        RELAIS_TRY(const auto all, work.all());
+        if (has_children(all, mailbox.name)) RELAIS_TRY_VOID(leave_name(work, mailbox.name));
+        return std::nullopt;
+      }
       work.reserve_id(*mailbox.id);  // parents that are made on the way must not take it
     }
     RELAIS_TRY_VOID(work.make_parents(mailbox.name, false));

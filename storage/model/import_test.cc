@@ -328,6 +328,23 @@ TEST_F(ImportTest, ParentsMadeOnTheWayDoNotTakeTheDictatedId) {
   EXPECT_EQ(view(made->id).info.name, "a/b/c");
 }
 
+TEST_F(ImportTest, AMailboxThatIsMadeAnewUnderItsIdStaysTheParentOfItsChildren) {
+  start();
+  ImportedMailbox mailbox{.name = "a/b", .uid_validity = 1, .id = MailboxId{9}};
+  ASSERT_TRUE(await(import->create(kAccount, mailbox)));
+  ASSERT_TRUE(append(MailboxId{9}, {message(1)}));
+  create("a/b/c");
+  mailbox.uid_validity = 2;
+  memory->arm(MemoryFault::lost_reply, 1);  // the first of its two steps is the last that is done
+  EXPECT_FALSE(await(import->create(kAccount, mailbox)));
+  EXPECT_THAT(check_model(*memory)->problems, IsEmpty());
+  memory->reopen();
+  const auto anew = await(import->create(kAccount, mailbox));
+  ASSERT_TRUE(anew);
+  EXPECT_EQ(anew->id, MailboxId{9});
+  EXPECT_EQ(anew->messages, 0U);
+}
+
 TEST_F(ImportTest, SpecialUsesAreDictated) {
   start();
   const auto a = create("a", 1, kUseSent);
@@ -619,6 +636,117 @@ TEST_F(ImportTest, DigestsAreOfWhatLiesThere) {
   memory->corrupt_blob(BlobId{1});
   EXPECT_EQ(await(import->digests(kAccount, id, NumberSet(NumberRange{1, 40}))).error().fault, Fault::corrupt);
   memory->corrupt_blob(BlobId{0});
+}
+
+TEST_F(ImportTest, AttributesAreKeptAndGoWithTheirMailbox) {
+  const auto attributes = [&](std::optional<MailboxId> mailbox) {
+    std::map<std::string, std::string> out;
+    for (auto& attribute : *await(import->attributes(kAccount, mailbox))) out[attribute.name] = attribute.value;
+    return out;
+  };
+  EXPECT_THAT(attributes({}), IsEmpty());
+  start();
+  const auto a = create("a").id;
+  const auto b = create("b").id;
+  const std::string large(1'024 * 1'024, 'v');
+  const std::string long_name(255, 'n');
+  ASSERT_TRUE(await(import->set_attributes(kAccount, {}, {{"sieve/one", "keep;"}, {"pop3-order", "3 1 2"}, {long_name, large}})));
+  ASSERT_TRUE(await(import->set_attributes(kAccount, a, {{"acl/anyone", "lr"}, {"x", "1"}})));
+  ASSERT_TRUE(await(import->set_attributes(kAccount, b, {{"x", "2"}})));
+  ASSERT_TRUE(await(import->set_attributes(kAccount, a, {{"x", ""}, {"y", "3"}, {"never", ""}})));
+  EXPECT_THAT(attributes({}), ElementsAre(Pair(long_name, large), Pair("pop3-order", "3 1 2"), Pair("sieve/one", "keep;")));
+  EXPECT_THAT(attributes(a), ElementsAre(Pair("acl/anyone", "lr"), Pair("y", "3")));
+  EXPECT_THAT(attributes(b), ElementsAre(Pair("x", "2")));
+
+  const auto set = [&](std::optional<MailboxId> mailbox, std::string name, std::string value) {
+    return code(await(import->set_attributes(kAccount, mailbox, {{"z", "all or nothing"}, {std::move(name), std::move(value)}})));
+  };
+  EXPECT_EQ(set({}, "", "v"), "CANNOT");
+  EXPECT_EQ(set({}, long_name + "n", "v"), "CANNOT");
+  EXPECT_EQ(set({}, "n", large + "v"), "LIMIT");
+  EXPECT_EQ(set(MailboxId{0}, "n", "v"), "NONEXISTENT");
+  EXPECT_EQ(set(MailboxId{99}, "n", "v"), "NONEXISTENT");
+  EXPECT_EQ(code(await(import->attributes(kAccount, MailboxId{99}))), "NONEXISTENT");
+  std::vector<Attribute> many;
+  for (int i = 0; i < 1'000; ++i) many.push_back({"many" + std::to_string(i), "v"});
+  EXPECT_EQ(code(await(import->set_attributes(kAccount, {}, many))), "LIMIT");
+  EXPECT_EQ(attributes({}).size(), 3U);
+
+  // A mailbox that never held a message leaves nothing behind either.
+  ASSERT_TRUE(await(import->remove(kAccount, a)));
+  ASSERT_TRUE(await(import->create(kAccount, {.name = "a", .uid_validity = 3, .id = a})));
+  EXPECT_THAT(attributes(a), IsEmpty());
+  serve();
+  EXPECT_EQ(code(await(import->set_attributes(kAccount, {}, {{"n", "v"}}))), "STATE");
+  EXPECT_EQ(attributes(b).size(), 1U) << "read in any state";
+  ASSERT_TRUE(await(store->rename(kAccount, "b", "c")));
+  EXPECT_EQ(attributes(b).size(), 1U);
+  ASSERT_TRUE(await(store->remove(kAccount, "c")));
+  ASSERT_TRUE(await(store->remove_account(kAccount)));
+  EXPECT_THAT(*memory->accounts(), IsEmpty());
+}
+
+TEST_F(ImportTest, MessagesMoveFromShardToShardAsTheyAre) {
+  const std::string large_header = "To: x\r\nReferences: " + std::string(3'000, 'r') + "\r\n\r\nbody\r\n";
+  const std::string contents[] = {sample_message(1), large_header, "", std::string(2'000'000, 'z')};
+  for (const auto& content : contents) {
+    auto message = append_message(*await(store->prepare(content)));
+    message.trace_header = "Received: by x; 5 Jan 2026 10:00:00 +0100\r\n";
+    ASSERT_TRUE(await(store->append(kAccount, "INBOX", {message}, false, "")));
+  }
+  ASSERT_TRUE(await(import->set_state(kAccount, kOpen, kSealed)));
+  const auto from = await(store->status(kAccount, "INBOX"))->id;
+
+  MemoryEngine* other_memory = nullptr;
+  std::vector<std::unique_ptr<Engine>> engines;
+  auto engine = make_memory_engine();
+  other_memory = engine.get();
+  engines.push_back(std::move(engine));
+  ShardedStore other(std::move(engines), nullptr, clock);
+  auto& target = other.importer();
+  ASSERT_TRUE(await(target.set_state(kAccount, kOpen, kImporting)));
+  const auto to = await(target.create(kAccount, {.name = "INBOX", .uid_validity = 5, .id = MailboxId{33}}))->id;
+  memory->forget_cache(true);
+  std::vector<ImportedMessage> messages;
+  for (Uid uid = 1; uid <= 4; ++uid) {
+    auto taken = await(import->take(kAccount, from, uid));
+    ASSERT_TRUE(taken) << taken.error().detail;
+    messages.push_back({.message = std::move(*taken), .uid = uid, .mod_seq = 40 + uid});
+  }
+  ASSERT_TRUE(await(target.append(kAccount, to, messages)));
+  ASSERT_TRUE(await(target.append(kAccount, to, messages))) << "a batch of taken messages can be repeated too";
+
+  const NumberSet all(NumberRange{1, 10});
+  FetchRequest request;
+  request.uids = &all;
+  request.fields = 0xFF;
+  request.max_octets = 100'000'000;
+  request.content_limit = 100'000'000;
+  FetchBatch before;
+  FetchBatch after;
+  ASSERT_TRUE(await(import->fetch(kAccount, from, request, before)));
+  ASSERT_TRUE(await(target.fetch(kAccount, to, request, after)));
+  ASSERT_EQ(after.messages.size(), 4U);
+  for (std::size_t i = 0; i < 4; ++i) {
+    const auto& a = before.messages[i];
+    const auto& b = after.messages[i];
+    EXPECT_TRUE(a.content == b.content) << i;
+    EXPECT_EQ(a.size, b.size);
+    EXPECT_EQ(a.email_id, b.email_id);
+    EXPECT_EQ(a.envelope, b.envelope);
+    EXPECT_EQ(a.body_structure, b.body_structure);
+    EXPECT_EQ(a.parts, b.parts);
+    EXPECT_EQ(a.header_fields, b.header_fields);
+    EXPECT_EQ(a.header_fields_complete, b.header_fields_complete);
+    EXPECT_EQ(a.sent_date, b.sent_date);
+    EXPECT_EQ(a.sent_zone, b.sent_zone);
+  }
+  EXPECT_THAT(check_model(*other_memory)->problems, IsEmpty());
+  EXPECT_EQ(check_model(*other_memory)->importing, 1U);
+  EXPECT_EQ(check_model(*memory)->sealed, 1U);
+  EXPECT_EQ(code(await(import->take(kAccount, from, 5))), "EXPUNGEISSUED");
+  memory->corrupt_blob(BlobId{1});
+  EXPECT_EQ(await(import->take(kAccount, from, 1)).error().fault, Fault::corrupt);
 }
 
 }  // namespace

@@ -20,4 +20,10 @@ std::string name_key(std::string_view name) { return text_key(kNameFamily, name)
 std::string subscribed_key(std::string_view name) { return text_key(kSubscribedFamily, name); }
 std::string once_key(std::string_view id) { return text_key(kOnceFamily, id); }
 
+
+std::string attribute_key(MailboxId id, std::string_view name) {
+  std::string key(std::string_view(Key(kAttributeFamily).u32(number(id))));
+  return key += name;
+}
+
 }  // namespace relais::storage::model

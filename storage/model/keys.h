@@ -39,6 +39,7 @@ inline constexpr char kChunkFamily = 'h';      ///< 'h' mailbox first-uid → ch
 inline constexpr char kMessageFamily = 'm';    ///< 'm' mailbox uid → MessageRecord
 inline constexpr char kNameFamily = 'n';       ///< 'n' name → mailbox
 inline constexpr char kOnceFamily = 'o';       ///< 'o' id → result of an append
+inline constexpr char kAttributeFamily = 'p';  ///< 'p' mailbox name → attribute; mailbox 0 is the account itself
 inline constexpr char kSubscribedFamily = 's'; ///< 's' name → name
 inline constexpr char kTombstoneFamily = 't';  ///< 't' mailbox mod-seq → expunged UIDs
 inline constexpr char kHeaderFamily = 'x';     ///< 'x' mailbox uid → header fields too large for the message record
@@ -61,6 +62,10 @@ inline constexpr std::size_t kMaxNameInKey = 200;
 std::string name_key(std::string_view name);
 std::string subscribed_key(std::string_view name);
 std::string once_key(std::string_view id);
+/// @param name  at most 255 octets; empty for the first key of the mailbox
+std::string attribute_key(MailboxId id, std::string_view name);
+/// The name in the key of an attribute.
+constexpr std::string_view attribute_name(std::string_view key) noexcept { return key.size() < 5 ? std::string_view() : key.substr(5); }
 
 /// The UID of a group, chunk, message or header key; nullopt where the key is none.
 constexpr std::optional<Uid> uid_of(std::string_view key) noexcept {

@@ -15,6 +15,9 @@ namespace relais::storage {
 class PreparedMessage {
  public:
   explicit PreparedMessage(std::string_view octets, Compression compression = Compression::lz4);
+  /// One that is stored already.
+  /// @param digest  the EMAILID that it has
+  PreparedMessage(const EncodedBlob& blob, message::Summary summary, std::uint64_t digest);
 
   std::uint64_t size() const noexcept { return size_; }
   const SharedChunks& chunks() const noexcept { return chunks_; }

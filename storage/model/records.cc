@@ -234,6 +234,18 @@ Result<NumberSet> decode_set(std::string_view octets) {
   return set;
 }
 
+std::string encode_attribute(std::string_view value) {
+  std::string out;
+  out.reserve(value.size() + 1);
+  put_u8(out, kVersion);
+  return out += value;
+}
+
+Result<std::string_view> decode_attribute(std::string_view octets) {
+  if (octets.size() < 2 || static_cast<std::uint8_t>(octets.front()) != kVersion) return damaged("attribute");
+  return octets.substr(1);
+}
+
 std::string encode(const AppendResult& result) {
   std::string out;
   put_u8(out, kVersion);

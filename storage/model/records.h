@@ -91,6 +91,10 @@ Result<void> drop_uidl(std::string& encoded);
 std::string encode(const NumberSet& set);
 Result<NumberSet> decode_set(std::string_view octets);
 
+std::string encode_attribute(std::string_view value);
+/// The value, as a view into the octets.
+Result<std::string_view> decode_attribute(std::string_view octets);
+
 std::string encode(const AppendResult& result);
 Result<AppendResult> decode_append_result(std::string_view octets);
 

@@ -132,6 +132,13 @@ TEST(Golden, Tombstone) {
   EXPECT_EQ(decode_set(encode(NumberSet(NumberRange{1, UINT32_MAX}))).value(), NumberSet(NumberRange{1, UINT32_MAX}));
 }
 
+TEST(Golden, Attribute) {
+  EXPECT_EQ(to_hex(encode_attribute("lr")), "016c72");
+  EXPECT_EQ(decode_attribute(encode_attribute("lr")).value(), "lr");
+  EXPECT_FALSE(decode_attribute("\1"));
+  EXPECT_FALSE(decode_attribute("\2v"));
+}
+
 TEST(Golden, AppendResult) {
   const AppendResult result{MailboxId{2}, 1'767'225'601, {5, 6}};
   EXPECT_EQ(to_hex(encode(result)), "01000000026955b901020000000500000006");
@@ -149,6 +156,8 @@ TEST(Golden, Keys) {
   EXPECT_EQ(hex(message_key(kBox, 5)), "6d0102030400000005");
   EXPECT_EQ(hex(name_key("INBOX")), "6e494e424f58");
   EXPECT_EQ(hex(once_key("d1")), "6f6431");
+  EXPECT_EQ(hex(attribute_key(kBox, "x")), "700102030478");
+  EXPECT_EQ(attribute_name(attribute_key(kBox, "x")), "x");
   EXPECT_EQ(hex(subscribed_key("a/b")), "73612f62");
   EXPECT_EQ(hex(tombstone_key(kBox, 300)), "7401020304000000000000012c");
   EXPECT_EQ(hex(header_key(kBox, 5)), "780102030400000005");

@@ -1,13 +1,17 @@
 // ShardedImport: bodies of transactions by the store's engines.
 #include "storage/model/sharded_import.h"
 
+#include "storage/model/attributes.h"
 #include "storage/model/digests.h"
+#include "storage/model/fetch.h"
 #include "storage/model/import_mailboxes.h"
 #include "storage/model/import_messages.h"
 #include "storage/model/mailboxes.h"
 #include "storage/model/names.h"
+#include "storage/model/prepared.h"
 #include "storage/model/read.h"
 #include "storage/model/sharded_store_write.h"
+#include "storage/model/take.h"
 
 #include <algorithm>
 #include <memory>
@@ -151,9 +155,41 @@ net::Task<std::vector<ContentDigest>> ShardedImport::digests(AccountRef account,
     next = some.next;
     if (!some.to_read) continue;
     RELAIS_CO_TRY(const auto read, co_await model::digest_waiting(*engine, store_.pool_, *some.to_read));
-    if (read) all.push_back(*read);
+    if (read) {
+      all.push_back(*read);
+    } else {
+      RELAIS_CO_TRY_VOID(model::check_expunged(*engine, account.account, mailbox, some.to_read->uid, some.to_read->blob));
+    }
   }
   co_return all;
+}
+
+net::Task<PreparedPtr> ShardedImport::take(AccountRef account, MailboxId mailbox, Uid uid) {
+  RELAIS_CO_TRY(const auto* engine, store_.engine_of(account));
+  std::optional<model::StoredMessage> stored;
+  {
+    RELAIS_CO_TRY(const auto snapshot, engine->read(account.account));
+    RELAIS_CO_TRY(stored, model::read_stored(*snapshot, mailbox, uid));
+  }
+  if (!stored) co_return model::message_is_gone();
+  auto blob = co_await engine->take_blob(stored->blob);
+  if (!blob && model::is_gone(blob.error())) {
+    RELAIS_CO_TRY_VOID(model::check_expunged(*engine, account.account, mailbox, uid, stored->blob));
+    co_return model::message_is_gone();
+  }
+  if (!blob) co_return std::unexpected(std::move(blob).error());
+  co_return std::make_shared<const PreparedMessage>(**blob, std::move(stored->summary), stored->email_id);
+}
+
+net::Task<std::vector<Attribute>> ShardedImport::attributes(AccountRef account, std::optional<MailboxId> mailbox) {
+  RELAIS_CO_TRY(const auto snapshot, store_.snapshot(account));
+  co_return model::read_attributes(*snapshot, mailbox);
+}
+
+net::Task<void> ShardedImport::set_attributes(AccountRef account, std::optional<MailboxId> mailbox, std::vector<Attribute> attributes) {
+  RELAIS_CO_TRY_VOID(model::check_attributes(attributes));
+  auto body = [mailbox, attributes = std::move(attributes)](Work& work, Ids) { return model::write_attributes(work, mailbox, attributes); };
+  co_return co_await store_.write(account, {}, std::move(body), Door::import);
 }
 
 }  // namespace relais::storage

@@ -4,6 +4,7 @@
 #include "storage/import.h"
 #include "storage/model/sharded_store.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,7 +34,11 @@ class ShardedImport final : public Import {
   net::Task<void> expunge(AccountRef account, MailboxId mailbox, NumberSet uids, ModSeq mod_seq) override;
   net::Task<void> set_counters(AccountRef account, MailboxId mailbox, ImportedCounters counters) override;
 
+  net::Task<std::vector<Attribute>> attributes(AccountRef account, std::optional<MailboxId> mailbox) override;
+  net::Task<void> set_attributes(AccountRef account, std::optional<MailboxId> mailbox, std::vector<Attribute> attributes) override;
+
   net::Task<std::vector<ContentDigest>> digests(AccountRef account, MailboxId mailbox, NumberSet uids) override;
+  net::Task<PreparedPtr> take(AccountRef account, MailboxId mailbox, Uid uid) override;
 
  private:
   ShardedStore& store_;

@@ -20,18 +20,6 @@ namespace {
 
 using Ids = std::span<const BlobId>;
 
-std::unexpected<Error> expunged() { return fail(Fault::refused, "message is gone", "EXPUNGEISSUED"); }
-
-// A blob that cannot be found: its message was expunged meanwhile, or the storage lost it.
-Result<void> check_expunged(const Engine& engine, AccountId account, MailboxId mailbox, Uid uid, BlobId blob) {
-  RELAIS_TRY(const auto snapshot, engine.read(account));
-  RELAIS_TRY(const auto octets, snapshot->get(model::message_key(mailbox, uid)));
-  if (!octets) return {};
-  RELAIS_TRY(const auto now, model::decode_message_blob(*octets));
-  if (now != blob) return {};
-  return fail(Fault::corrupt, "stored message is missing", "SERVERBUG", "message record without blob");
-}
-
 void add_step(CopyResult& all, CopyResult step) {
   all.mailbox = step.mailbox;
   all.uid_validity = step.uid_validity;
@@ -88,7 +76,7 @@ net::Task<void> ShardedStore::fetch(AccountRef account, MailboxId mailbox, Fetch
     if (read) {
       batch.messages[index].content = std::string_view(batch.octets).substr(at);
     } else if (model::is_gone(read.error())) {
-      RELAIS_CO_TRY_VOID(check_expunged(*engine, account.account, mailbox, batch.messages[index].uid, blob));
+      RELAIS_CO_TRY_VOID(model::check_expunged(*engine, account.account, mailbox, batch.messages[index].uid, blob));
       batch.messages[index].uid = 0;  // expunged and reclaimed since the snapshot
       some_gone = true;
     } else {
@@ -106,7 +94,7 @@ net::Task<void> ShardedStore::read_content(AccountRef account, MailboxId mailbox
   {
     RELAIS_CO_TRY(const auto snapshot, engine->read(account.account));
     RELAIS_CO_TRY(const auto octets, snapshot->get(model::message_key(mailbox, uid)));
-    if (!octets) co_return expunged();
+    if (!octets) co_return model::message_is_gone();
     RELAIS_CO_TRY(blob, model::decode_message_blob(*octets));
     auto cached = snapshot->try_read_blob(blob, offset, length, into);
     if (cached && *cached) co_return Result<void>{};
@@ -114,8 +102,8 @@ net::Task<void> ShardedStore::read_content(AccountRef account, MailboxId mailbox
   }
   auto read = co_await engine->read_blob(blob, offset, length, into);
   if (read || !model::is_gone(read.error())) co_return read;
-  RELAIS_CO_TRY_VOID(check_expunged(*engine, account.account, mailbox, uid, blob));
-  co_return expunged();
+  RELAIS_CO_TRY_VOID(model::check_expunged(*engine, account.account, mailbox, uid, blob));
+  co_return model::message_is_gone();
 }
 
 net::Task<AppendResult> ShardedStore::append(AccountRef account, std::string mailbox, std::vector<AppendMessage> messages,

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 
 namespace relais::storage::model {
 namespace {
@@ -257,7 +258,13 @@ Result<void> Work::bury(Box& box) {
   RELAIS_TRY_VOID(write_group(box));
   RELAIS_TRY_VOID(txn_.erase(name_key(box.record.name)));
   RELAIS_TRY_VOID(txn_.erase(mailbox_key(box.id)));
-  if (box.record.uid_next > 1) RELAIS_TRY_VOID(txn_.put(dead_key(box.id), {}));
+  bool holds = box.record.uid_next > 1;  // or else what attributes it has must be cleared away too
+  auto attribute = [&holds](const KeyValue&) {
+    holds = true;
+    return false;
+  };
+  if (!holds) RELAIS_TRY_VOID(txn_.range(attribute_key(box.id, {}), mailbox_end(kAttributeFamily, box.id), std::ref(attribute)));
+  if (holds) RELAIS_TRY_VOID(txn_.put(dead_key(box.id), {}));
   account_.mailboxes -= std::min(account_.mailboxes, 1U);
   account_.octets -= std::min(account_.octets, box.record.octets);
   account_.messages -= std::min<std::uint64_t>(account_.messages, box.record.messages);

@@ -331,7 +331,7 @@ Result<Clearing> clear_dead(Txn& txn, std::size_t limit, std::string_view from) 
       keys.emplace_back(entry.key);
       return true;
     };
-    for (const char family : {kGroupFamily, kChunkFamily, kMessageFamily, kTombstoneFamily, kHeaderFamily}) {  // in key order
+    for (const char family : {kGroupFamily, kChunkFamily, kMessageFamily, kAttributeFamily, kTombstoneFamily, kHeaderFamily}) {  // in key order
       const auto start = Key(family).u32(number(*dead));
       const auto end = mailbox_end(family, *dead);
       if (begun >= std::string_view(end)) continue;
