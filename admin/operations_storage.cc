@@ -11,22 +11,25 @@ namespace {
 constexpr double kDeadShare = 0.25;
 
 /// What the engine finds in its records and checksums, and what the mailbox model finds in its counters and references.
-Result<storage::CheckReport> check_shard(const storage::Engine& engine) {
+Result<storage::ModelReport> check_shard(const storage::Engine& engine) {
   RELAIS_TRY(auto report, engine.check());
-  RELAIS_TRY(const auto model, storage::check_model(engine));
+  RELAIS_TRY(auto model, storage::check_model(engine));
   report.problems.insert(report.problems.end(), model.problems.begin(), model.problems.end());
-  return report;
+  static_cast<storage::CheckReport&>(model) = std::move(report);
+  return model;
 }
 
 // Long and blocking: on a worker, so that serving goes on.
 net::Task<json> check(Backend& backend, const json&) {
-  json total{{"keys", 0}, {"blobs", 0}, {"octets", 0}, {"problems", json::array()}};
+  json total{{"keys", 0}, {"blobs", 0}, {"octets", 0}, {"importing", 0}, {"sealed", 0}, {"problems", json::array()}};
   for (storage::ShardNumber shard = 0; shard < backend.store.shards(); ++shard) {
     auto job = [&engine = backend.store.engine(shard)] { return check_shard(engine); };
     RELAIS_CO_TRY(const auto report, co_await backend.workers.run(std::move(job)));
     total["keys"] = total["keys"].get<std::uint64_t>() + report.keys;
     total["blobs"] = total["blobs"].get<std::uint64_t>() + report.blobs;
     total["octets"] = total["octets"].get<std::uint64_t>() + report.octets;
+    total["importing"] = total["importing"].get<std::uint64_t>() + report.importing;
+    total["sealed"] = total["sealed"].get<std::uint64_t>() + report.sealed;
     for (const auto& problem : report.problems) total["problems"].push_back("shard " + std::to_string(shard) + ": " + problem);
   }
   co_return total;

@@ -132,6 +132,9 @@ std::string stats(const json& result) {
 
 std::string check(const json& result) {
   std::string out = fmt::format("checked {} keys and {} messages ({})\n", number(result, "keys"), number(result, "blobs"), human_octets(number(result, "octets")));
+  // Neither is damage: the mover has begun with them, or has taken them elsewhere.
+  if (const auto count = number(result, "importing"); count != 0) out += fmt::format("{} accounts are being brought here\n", count);
+  if (const auto count = number(result, "sealed"); count != 0) out += fmt::format("{} accounts were taken elsewhere and are kept sealed\n", count);
   for (const auto& problem : result["problems"]) out += "problem: " + problem.get<std::string>() + "\n";
   return out + (result["problems"].empty() ? "clean\n" : fmt::format("{} problems\n", result["problems"].size()));
 }

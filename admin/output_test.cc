@@ -20,6 +20,8 @@ TEST(Output, ColumnsLineUp) {
 
 TEST(Output, CheckSaysCleanOrHowManyProblems) {
   EXPECT_EQ(to_text("storage check", {{"keys", 1}, {"blobs", 2}, {"octets", 3}, {"problems", nlohmann::json::array()}}), "checked 1 keys and 2 messages (3 B)\nclean\n");
+  EXPECT_EQ(to_text("storage check", {{"keys", 1}, {"blobs", 2}, {"octets", 3}, {"importing", 4}, {"sealed", 5}, {"problems", nlohmann::json::array()}}),
+            "checked 1 keys and 2 messages (3 B)\n4 accounts are being brought here\n5 accounts were taken elsewhere and are kept sealed\nclean\n");
   EXPECT_EQ(to_text("storage check", {{"keys", 1}, {"blobs", 2}, {"octets", 3}, {"problems", {"x"}}}), "checked 1 keys and 2 messages (3 B)\nproblem: x\n1 problems\n");
 }
 
