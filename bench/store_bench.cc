@@ -1,5 +1,6 @@
 // The mailbox model over the embedded engine: what a delivery, a SELECT, a FETCH and a resynchronisation cost in storage.
 // RELAIS_BENCH_DIR names a folder on the disk to measure (default: the folder for temporary files).
+#include "storage/import.h"
 #include "storage/model/open_store.h"
 #include "storage/model/sharded_store.h"
 #include "storage/model/testing.h"
@@ -131,6 +132,44 @@ void append(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * parallel * 32);
 }
 BENCHMARK(append)->Args({1, 0})->Args({16, 0})->Args({64, 0})->Args({16, 1'000})->Args({16, 1'000'000})->UseRealTime()->Unit(benchmark::kMillisecond);
+
+// What the mover does: batches of 1,000 × 10 KB with dictated UIDs, as one transaction each. range(0): 1 where the octets are prepared for
+// each batch too, and digests read back and compared.
+void import_batches(benchmark::State& state) {
+  constexpr Uid kBatch = 1'000;
+  auto& store = Platform::get().store();
+  auto& import = store.importer();
+  const AccountRef account{AccountId{static_cast<std::uint64_t>(100 + state.range(0))}, 0};
+  if (!await(import.set_state(account, AccountState::open, AccountState::importing))) std::abort();
+  const auto info = await(import.create(account, {.name = "INBOX", .uid_validity = 1}));
+  if (!info) std::abort();
+  std::vector<std::string> octets;
+  std::vector<PreparedPtr> prepared;
+  for (unsigned i = 0; i < 64; ++i) {
+    octets.push_back(message_of(10 * 1024, i));
+    prepared.push_back(*await(store.prepare(octets.back())));
+  }
+  auto uid = info->uid_next;
+  for (auto _ : state) {
+    std::vector<ImportedMessage> batch;
+    NumberSet uids(NumberRange{uid, uid + kBatch - 1});
+    for (Uid i = 0; i < kBatch; ++i, ++uid) {
+      auto& message = batch.emplace_back();
+      message.message = state.range(0) == 0 ? prepared[i % 64] : *await(store.prepare(octets[i % 64]));
+      message.uid = uid;
+      message.system_flags = kSeen;
+      message.keywords = {"$Forwarded"};
+      message.internal_date = 1'700'000'000;
+      message.mod_seq = 1 + (uid * 7919) % 100'000;
+    }
+    if (!await(import.append(account, info->id, std::move(batch)))) std::abort();
+    if (state.range(0) == 0) continue;
+    const auto digests = await(import.digests(account, info->id, std::move(uids)));
+    if (!digests || digests->size() != kBatch) std::abort();
+  }
+  state.SetItemsProcessed(state.iterations() * kBatch);
+}
+BENCHMARK(import_batches)->Arg(0)->Arg(1)->UseRealTime()->Unit(benchmark::kMillisecond);
 
 void fetch(benchmark::State& state, std::uint32_t fields, unsigned messages, std::size_t octets) {
   auto& store = Platform::get().store();
