@@ -65,7 +65,7 @@ void fit_flags(MirrorState& state, std::string_view mailbox, KeywordRoom& room, 
     if (what.empty()) return;
     state.find({std::move(code), weight, std::string(mailbox), 0, std::string(text) + what.front(), {}, {}});
   };
-  tell("odd-flags", Weight::note, message.odd_flags, "flags that are neither system flags nor keywords are not carried: ");
+  tell("odd-flags", Weight::amber, message.odd_flags, "flags that are neither system flags nor keywords are not carried: ");
   tell("keywords-dropped", Weight::amber, room.fit(message.keywords), "too many different keywords, or too long ones: left out ");
 }
 

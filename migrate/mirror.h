@@ -56,12 +56,15 @@ struct MirrorRules {
 ///
 /// @param sources  one or more, of the same account: mailboxes are shared out among them. Not of different places.
 /// @param cursors  where each mailbox was when it was last in step: read, and kept up to date
+///
 /// Findings are no errors; their codes: "unreadable", "size-wrong", "no-date", "digest-differs", "odd-flags", "keywords-dropped",
-/// "uidvalidity-changed", "copied-anew", "name-changed", "not-carried", "no-state", "mailbox-refused", "mailbox-failed",
-/// "subscriptions-refused", "special-use-twice".
+/// "uidvalidity-changed", "copied-anew", "name-changed", "name-clash", "shared-mailbox", "not-carried", "no-state", "mailbox-refused",
+/// "mailbox-failed", "subscriptions-refused", "special-use-twice".
+///
 /// Errors: those of the source but for those of one mailbox (findings); of the target; of events; Fault::corrupt where what was read back
-/// is not what was received (and it is taken away again). The first one ends the pass; what was done stays. Threads: the loop of sources
-/// and target. Lifetime: all arguments outlive the call.
+/// is not what was received (and it is taken away again). The first one ends the pass; what was done stays.
+///
+/// Threads: the loop of sources and target. Lifetime: all arguments outlive the call.
 net::Task<PassFigures> mirror_pass(std::vector<Source*> sources, Target& target, Cursors& cursors, const MirrorRules& rules,
                                    const MirrorEvents& events);
 

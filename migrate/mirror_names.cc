@@ -73,11 +73,15 @@ class NamesMirror {
 
 void NamesMirror::tell_what_is_left() const {
   for (const auto& left : listing_.left) {
-    state_.find({"not-carried", left.shared ? Weight::note : Weight::red, left.wire, 0, left.why, {}, {}});
+    const bool clash = left.why.starts_with("has the same name");
+    const auto* code = left.shared ? "shared-mailbox" : clash ? "name-clash" : "not-carried";
+    state_.find({code, left.shared ? Weight::amber : Weight::red, left.wire, 0, left.why, {}, {}});
   }
   for (const auto& mailbox : listing_.mailboxes) {
-    if (mailbox.name_changed)
-      state_.find({"name-changed", Weight::note, mailbox.name, 0, "the name is no UTF-8 at the source", mailbox.wire, mailbox.name});
+    if (!mailbox.name_changed && !mailbox.recomposed) continue;
+    const auto* why =
+        mailbox.name_changed ? "its name is no UTF-8: clients see another one" : "its name is written in another form of Unicode here";
+    state_.find({"name-changed", Weight::amber, mailbox.name, 0, why, mailbox.wire, mailbox.name});
   }
 }
 
@@ -95,7 +99,7 @@ net::Task<std::vector<MailboxPair>> NamesMirror::run() {
   tell_what_is_left();
   for (const auto& name : give_uses_once(listing_)) {
     state_.find(
-        {"special-use-twice", Weight::note, name, 0, "another mailbox has the same special use, or this one can have none", {}, {}});
+        {"special-use-twice", Weight::amber, name, 0, "another mailbox has the same special use, or this one can have none", {}, {}});
   }
   choose();
   RELAIS_CO_TRY_VOID(co_await list_target());

@@ -359,8 +359,8 @@ TEST(Mirror, TellsWhatIsNotCarried) {
   account.server.append("INBOX", odd);
   account.server.append("INBOX", message("more", 0, {"K1", "k3"}));
   ASSERT_TRUE(account.pass());
-  EXPECT_EQ(account.codes(), "not-carried ~bob/x\nnot-carried a//b\nodd-flags INBOX\nkeywords-dropped INBOX\n");
-  EXPECT_EQ(account.findings.at(0).weight, Weight::note);
+  EXPECT_EQ(account.codes(), "shared-mailbox ~bob/x\nnot-carried a//b\nodd-flags INBOX\nkeywords-dropped INBOX\n");
+  EXPECT_EQ(account.findings.at(0).weight, Weight::amber);
   EXPECT_EQ(account.findings.at(1).weight, Weight::red);
   EXPECT_EQ(account.target.mailboxes.at("INBOX").messages.at(2).keywords, (std::set<std::string>{"k1"}))
       << "keywords do not differ in case";
