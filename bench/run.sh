@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # bench/run.sh [SUITE…] [KEY=VALUE…]: micro benchmarks, and Relais beside the mail servers of today. ./dev bench calls it after the build.
 #
-# Suites: micro relay fairness queued relaying smtp lmtp imap pop idle million; all of them by default. Those from smtp on need the peers' drivers and load tool,
+# Suites: micro relay fairness queued relaying mirroring smtp lmtp imap pop idle million; all of them by default. Those from smtp on need the peers' drivers and load tool,
 # found in ${RELAIS_SHARED:-../shared}/peers; its setup.sh has installed the servers. They run as root on Debian 12, everything on loopback; so does
 # Postfix in `relay` (PEERS=none: without it).
 #
 #   relay     smtp-source → server → smtp-sink, beside Postfix: bench/relay.py
 #   fairness  healthy destinations beside dead and slow ones: bench/queue_fairness.cc
 #   queued    the start with MILLION queued messages: bench/queued.py
+#   mirroring copying an account from a Dovecot, durable, and passes that find nothing new: bench/mirroring.py
 #   relaying  processor time and latency of IMAP sessions relayed to a legacy Dovecot, beside Dovecot's own proxy: bench/relaying.py
 #
 #   QUICK=1       3 seconds a figure and one run of each, fewer idle connections: for a look, not for a record
@@ -23,14 +24,14 @@ suites=()
 for arg in "$@"; do
   case $arg in
     *=*) export "${arg?}" ;;
-    micro | relay | fairness | queued | relaying | smtp | lmtp | imap | pop | idle | million) suites+=("$arg") ;;
+    micro | relay | fairness | queued | relaying | mirroring | smtp | lmtp | imap | pop | idle | million) suites+=("$arg") ;;
     *)
-      echo "bench: no suite '$arg'; there are micro relay fairness queued relaying smtp lmtp imap pop idle million" >&2
+      echo "bench: no suite '$arg'; there are micro relay fairness queued relaying mirroring smtp lmtp imap pop idle million" >&2
       exit 2
       ;;
   esac
 done
-[ ${#suites[@]} -gt 0 ] || suites=(micro relay fairness queued relaying smtp lmtp imap pop idle million)
+[ ${#suites[@]} -gt 0 ] || suites=(micro relay fairness queued relaying mirroring smtp lmtp imap pop idle million)
 
 build=${BUILD:-$root/build/release}
 peers=${RELAIS_SHARED:-$root/../shared}/peers
@@ -68,6 +69,12 @@ relaying() {
   local less=()
   [ -z "${QUICK:-}" ] || less=(--megabytes 100)
   python3 "$here/relaying.py" "${less[@]}" --repeat "$REPEAT" --dir "$DIR" --results "$RESULTS"
+}
+
+mirroring() {
+  local less=()
+  [ -z "${QUICK:-}" ] || less=(--messages 2000 --many 10000)
+  python3 "$here/mirroring.py" "${less[@]}" --tool "$build/tests/mirror_tool" --repeat "$REPEAT" --dir "$DIR" --results "$RESULTS"
 }
 
 queued() { python3 "$here/queued.py" --count "$MILLION" --fill "$build/bench/queue_fill" --dir "$DIR" --results "$RESULTS"; }
@@ -119,7 +126,7 @@ for suite in "${suites[@]}"; do
       micro
       continue
       ;;
-    relay | fairness | queued | relaying)
+    relay | fairness | queued | relaying | mirroring)
       if [ -z "$began$own" ] && [ -z "${APPEND:-}" ]; then : >"$RESULTS"; fi
       own=1
       "$suite" || echo "bench: suite $suite ended with an error" >&2
