@@ -4,6 +4,7 @@
 #include "admin/command.h"
 #include "admin/csv.h"
 #include "admin/init.h"
+#include "admin/moves_command.h"
 #include "admin/output.h"
 #include "admin/scan_command.h"
 #include "admin/serve.h"
@@ -13,12 +14,14 @@
 #include <CLI/CLI.hpp>
 
 #include <unistd.h>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <functional>
 #include <iostream>
 #include <sstream>
+#include <thread>
 
 namespace relais::admin {
 namespace {
@@ -56,6 +59,8 @@ struct Invocation {
   std::vector<std::string> targets;
   std::vector<std::string> addresses;
   bool as_csv = false;
+  bool wait = false;
+  bool watch = false;
   InitOptions init;
   std::function<int(Invocation&)> run;
 };
@@ -80,6 +85,8 @@ int run_command(Invocation& invocation) {
   const auto result = carry_out(command);
   if (!result) return report(result.error(), invocation.as_json);
   std::cout << (invocation.as_json ? result->dump() + "\n" : to_text(command.operation, *result));
+  if (command.operation == "migrate copy" && result->value("stage", "") == "stuck") return kExitRefused;
+  if (command.operation == "migrate copy" && result->value("failures", 0) > 0) return kExitUnavailable;
   if (command.operation == "legacy test" && !result->value("good", false)) return kExitRefused;
   return command.operation == "storage check" && !(*result)["problems"].empty() ? kExitDamaged : kExitOk;
 }
@@ -108,6 +115,43 @@ int run_import(Invocation& invocation) {
   }
   std::cout << (invocation.as_json ? total.dump() + "\n" : to_text("account import", total));
   return total["failed"].empty() ? kExitOk : kExitRefused;
+}
+
+int run_plan(Invocation& invocation) {
+  std::size_t left_out = 0;
+  if (!invocation.file.empty()) {
+    std::ifstream file(invocation.file);
+    if (!file) return report(Error{Fault::refused, "", "cannot read " + invocation.file, ""}, invocation.as_json);
+    auto list = read_account_list(file);
+    if (!list) return report(list.error(), invocation.as_json);
+    left_out = list->left_out;
+    invocation.command.request["rows"] = std::move(list->rows);
+  }
+  auto result = carry_out(invocation.command);
+  if (!result) return report(result.error(), invocation.as_json);
+  (*result)["left_out"] = left_out;
+  std::cout << (invocation.as_json ? result->dump() + "\n" : to_text("migrate plan", *result));
+  return kExitOk;
+}
+
+int run_start(Invocation& invocation) {
+  if (const auto code = run_command(invocation); code != kExitOk || !invocation.wait) return code;
+  const auto code = await_move(invocation.command, invocation.command.request.value("what", ""));
+  return code ? *code : report(code.error(), invocation.as_json);
+}
+
+// Drawn anew each second, until the administrator has seen enough.
+int run_status(Invocation& invocation) {
+  if (!invocation.watch) return run_command(invocation);
+  constexpr std::string_view kHome = "\x1b[H\x1b[2J";
+  for (;; std::this_thread::sleep_for(std::chrono::seconds(1))) {
+    const auto result = carry_out(invocation.command);
+    if (!result && result.error().fault != Fault::temporary && result.error().fault != Fault::closed) return report(result.error(), invocation.as_json);
+    if (invocation.as_json)
+      std::cout << (result ? result->dump() : json{{"error", result.error().text}}.dump()) << std::endl;
+    else
+      std::cout << kHome << (result ? to_text("migrate status", *result) : result.error().text + "\n") << std::flush;
+  }
 }
 
 int run_scan(Invocation& invocation) {
@@ -296,7 +340,7 @@ class CommandLine {
   }
 
   void add_migrate() {
-    auto* migrate = group("migrate", "moving accounts here from a legacy platform: scan");
+    auto* migrate = group("migrate", "moving accounts here from a legacy platform: scan, copy, plan, start, pause, resume, status, retry, skip");
     auto* scan = operation(migrate, "scan", "what accounts on a platform have, what will be hard to move, how long it will take; changes nothing there");
     argument(scan, "name", "NAME", "as in legacy list");
     scan->add_option("ADDRESS", invocation_.addresses, "only these accounts (default: all that live there)");
@@ -305,6 +349,46 @@ class CommandLine {
         ->check(CLI::Range(1, 100));
     scan->add_flag("--csv", invocation_.as_csv, "print CSV, a line for each account");
     scan->preparse_callback([this](std::size_t) { invocation_.run = run_scan; });
+    add_moves(migrate);
+  }
+
+  void add_moves(CLI::App* migrate) {
+    const auto what = [&](CLI::App* app, const std::string& shown, const std::string& text) {
+      return app->add_option_function<std::string>(shown, [this](const std::string& value) { invocation_.command.request["what"] = value; }, text);
+    };
+    const auto flag = [&](CLI::App* app, const std::string& shown, const std::string& key, const std::string& text) {
+      app->add_flag_callback(shown, [this, key] { invocation_.command.request[key] = true; }, text);
+    };
+    argument(operation(migrate, "copy", "copy an account's mail to its future shard, UIDs kept, without moving it; again: what has changed since"), "address", "ADDRESS",
+             "of an account that lives on a legacy platform");
+    auto* plan = operation(migrate, "plan", "share out the accounts of a platform among waves; nothing begins");
+    argument(plan, "name", "NAME", "as in legacy list");
+    plan->add_option("--csv", invocation_.file, "only accounts of this file: columns address and group; what migrate scan --csv prints, red ones left out");
+    plan->add_option_function<std::uint64_t>("--canary", [this](std::uint64_t n) { invocation_.command.request["canary"] = n; }, "accounts of a first, small wave");
+    text_option(plan, "waves", "--waves", "shares of all accounts, such as 1%,5%,25%,rest (default: rest)");
+    text_option(plan, "window", "--window", "local time in which accounts may be switched, such as 01:00-06:00 (default: always)");
+    plan->add_option_function<std::string>("--group-by", [this](const std::string& by) { invocation_.command.request["group_by"] = by; },
+                                           "domain: accounts of one domain move in one wave")
+        ->check(CLI::IsMember({"domain"}));
+    plan->add_option_function<std::uint64_t>("--at-once", [this](std::uint64_t n) { invocation_.command.request["at_once"] = n; },
+                                             "accounts of a wave that are worked on at one time (default: as migrate.at_once has it)")
+        ->check(CLI::Range(1, 1'000));
+    plan->preparse_callback([this](std::size_t) { invocation_.run = run_plan; });
+    auto* start = operation(migrate, "start", "copy the accounts of a wave, or one account, keep them in step, and switch them where that is agreed to");
+    what(start, "WHAT", "WAVE or ADDRESS")->required();
+    flag(start, "--no-way-back", "no_way_back", "switch accounts, although there is no way back yet; without it they are copied and kept in step");
+    flag(start, "--allow-unreadable", "allow_unreadable", "leave messages behind that the platform cannot give");
+    flag(start, "--without-uidls", "without_uidls", "switch accounts that use POP3 too: their POP3 clients download everything again");
+    start->add_flag("--wait", invocation_.wait, "until it is done (0), paused (3), or done with some accounts stuck (4)");
+    start->preparse_callback([this](std::size_t) { invocation_.run = run_start; });
+    what(operation(migrate, "pause", "no switch begins, copying ends where it is; freezes are finished"), "WAVE", "default: all that run");
+    what(operation(migrate, "resume", "go on with what is paused"), "WAVE", "default: all that are paused");
+    auto* status = operation(migrate, "status", "waves, stages, what is in the way; with ADDRESS, all that is known of its move");
+    what(status, "WHAT", "WAVE or ADDRESS");
+    status->add_flag("--watch", invocation_.watch, "draw it anew each second");
+    status->preparse_callback([this](std::size_t) { invocation_.run = run_status; });
+    what(operation(migrate, "retry", "what is stuck, or waits after a failure, is tried again now"), "WHAT", "WAVE or ADDRESS")->required();
+    argument(operation(migrate, "skip", "an account stays where it is"), "address", "ADDRESS", "as in migrate status");
   }
 
   void add_storage() {

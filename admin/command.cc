@@ -3,6 +3,7 @@
 
 #include "admin/control.h"
 #include "admin/layout.h"
+#include "admin/migration.h"
 #include "admin/platform.h"
 #include "admin/settings.h"
 
@@ -19,7 +20,8 @@ Result<json> on_the_data(const Layout& layout, const Command& command, const con
   net::LoopPool loops(1);
   RELAIS_TRY(const auto data, Data::open(layout, settings, workers));
   auto mail = mail_on_the_data(settings, layout.root, *data->directory, *data->store, workers);
-  auto backend = data->backend(workers, *mail);
+  MovesOnData moving(settings, layout.root, workers);
+  auto backend = data->backend(workers, *mail, moving);
   loops.start();
   auto result = boost::asio::co_spawn(loops.at(0).executor(), run_operation(backend, command.operation, command.request), boost::asio::use_future).get();
   mail.reset();

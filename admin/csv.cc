@@ -113,4 +113,28 @@ Result<std::vector<nlohmann::json>> read_account_csv(std::istream& in) {
   }
 }
 
+Result<AccountList> read_account_list(std::istream& in) {
+  CsvReader reader(std::string(std::istreambuf_iterator<char>(in), {}));
+  RELAIS_TRY(const auto header, reader.next());
+  if (!header) return fail(Fault::syntax, "the file is empty; the first line names the columns: address,group");
+  const auto column = [&](std::string_view name) {
+    return static_cast<std::size_t>(std::ranges::find_if(header->fields, [&](const auto& field) { return iequals(name, field); }) - header->fields.begin());
+  };
+  const auto address = column("address");
+  const auto group = column("group");
+  const auto verdict = column("verdict");
+  if (address == header->fields.size()) return fail(Fault::syntax, "line 1: no column 'address'");
+  AccountList list;
+  for (;;) {
+    RELAIS_TRY(const auto record, reader.next());
+    if (!record) return list;
+    const auto field = [&](std::size_t i) { return i < record->fields.size() ? record->fields[i] : std::string(); };
+    if (field(address).empty()) return fail(Fault::syntax, "line " + std::to_string(record->line) + ": no address");
+    if (field(verdict) == "red" || field(verdict) == "failed")
+      ++list.left_out;
+    else
+      list.rows.push_back({{"address", to_lower(field(address))}, {"group", field(group)}});
+  }
+}
+
 }  // namespace relais::admin

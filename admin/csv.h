@@ -16,4 +16,13 @@ namespace relais::admin {
 /// Errors: Fault::syntax naming the line and what is wrong with it.
 Result<std::vector<nlohmann::json>> read_account_csv(std::istream& in);
 
+/// Rows as objects {address, group} of a list of accounts, such as `relais migrate scan --csv` prints: columns `address` and, where they are
+/// there, `group` and `verdict`. Others are passed over.
+struct AccountList {
+  std::vector<nlohmann::json> rows;
+  std::size_t left_out = 0;  ///< whose verdict is "red" or "failed"
+};
+/// Errors: as read_account_csv().
+Result<AccountList> read_account_list(std::istream& in);
+
 }  // namespace relais::admin

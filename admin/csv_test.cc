@@ -47,5 +47,17 @@ TEST(Csv, ErrorsNameTheLine) {
   }
 }
 
+TEST(Csv, AccountList) {
+  std::istringstream in("verdict,ADDRESS,x,group\ngreen,A@x.test,1,g\nred,b@x.test,1,\nfailed,c@x.test\namber,\"d@x.test\"\n");
+  const auto list = read_account_list(in);
+  ASSERT_TRUE(list);
+  EXPECT_EQ(nlohmann::json(list->rows).dump(), R"([{"address":"a@x.test","group":"g"},{"address":"d@x.test","group":""}])");
+  EXPECT_EQ(list->left_out, 2U);
+  for (const auto* text : {"", "group\nx\n", "address\n,\n"}) {
+    std::istringstream wrong(text);
+    EXPECT_FALSE(read_account_list(wrong)) << text;
+  }
+}
+
 }  // namespace
 }  // namespace relais::admin

@@ -13,6 +13,7 @@ namespace relais::admin {
 /// DIR/data/spool/          messages too large for memory while they arrive, most often without a name; emptied at each start
 /// DIR/data/queue/qNNN/     one folder per shard of the queue
 /// DIR/data/trace/          what happened to each message: YYYYMMDDHH.log (UTC)
+/// DIR/data/migrate/        what moves of accounts have come to
 /// DIR/data/outbound/       policies and TLS reports of other domains, what accounts have sent lately
 /// DIR/run/lock             held by the one process that has the data open
 /// DIR/run/admin.sock       where the running platform takes administrative commands
@@ -25,6 +26,7 @@ struct Layout {
   std::filesystem::path data() const { return root / "data"; }
   std::filesystem::path spool() const { return data() / "spool"; }
   std::filesystem::path trace() const { return data() / "trace"; }
+  std::filesystem::path migrate() const { return data() / "migrate"; }
   std::filesystem::path outbound() const { return data() / "outbound"; }
   std::filesystem::path sending() const { return outbound() / "sending"; }
   std::filesystem::path run() const { return root / "run"; }

@@ -7,7 +7,7 @@ namespace relais::admin {
 
 net::Task<json> run_operation(Backend& backend, std::string name, json request) {
   for (const auto operations : {domain_operations(), account_operations(), alias_operations(), storage_operations(), route_operations(), queue_operations(),
-                                trace_operations(), dns_operations(), dkim_operations(), sending_operations(), legacy_operations(), migrate_operations()}) {
+                                trace_operations(), dns_operations(), dkim_operations(), sending_operations(), legacy_operations(), migrate_operations(), move_operations()}) {
     for (const auto& operation : operations) {
       if (operation.name == name) co_return co_await operation.handler(backend, request);
     }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "admin/mail_access.h"
+#include "admin/migration.h"
 #include "directory/moves.h"
 #include "net/worker_pool.h"
 #include "storage/model/sharded_store.h"
@@ -23,6 +24,7 @@ struct Backend {
   storage::ShardedStore& store;
   net::WorkerPool& workers;
   MailAccess& mail;
+  MoveAccess& moving;
 };
 
 /// Runs one command on an event loop's thread.
@@ -51,6 +53,7 @@ std::span<const Operation> dkim_operations();
 std::span<const Operation> sending_operations();
 std::span<const Operation> legacy_operations();
 std::span<const Operation> migrate_operations();
+std::span<const Operation> move_operations();
 
 /// The string argument `key`. Fault::syntax where it is missing or not a string.
 Result<std::string> text_argument(const json& request, std::string_view key);

@@ -162,9 +162,28 @@ net::Task<json> set_names(Backend& backend, const json& request) {
 
 // The directory entry goes first: from then on no session can add mail; what a kill leaves in the store belongs to nobody and
 // `storage check` names it.
+/// Of an account that has just been removed: what a move has copied of it to its future shard, and what is known of the move.
+net::Task<void> forget_move(Backend& backend, const directory::Account& account) {
+  RELAIS_CO_TRY(auto* journal, co_await backend.moving.journal());
+  RELAIS_CO_TRY(const auto stage, journal->stage(account.number));
+  if (!stage) co_return Result<void>{};
+  const storage::AccountRef target{storage::AccountId{account.number}, stage->shard};
+  if (account.placement.kind != directory::Placement::Kind::shard) RELAIS_CO_TRY_VOID(co_await backend.store.remove_account(target));
+  co_return co_await journal->forget(account.number);
+}
+
 net::Task<json> remove(Backend& backend, const json& request) {
   RELAIS_CO_TRY(auto address, text_argument(request, "address"));
+  RELAIS_CO_TRY(const auto known, co_await backend.directory.find(address));
+  migrate::Runner::Hold hold;
+  if (known && backend.moving.any()) {
+    if (const auto moving = co_await backend.moving.running()) {
+      RELAIS_CO_TRY(hold, co_await moving->runner->hold(known->number));
+      moving->runner->changed(known->number, {.stage = migrate::Stage::skipped});
+    }
+  }
   RELAIS_CO_TRY(const auto account, co_await backend.directory.remove_account(address));
+  if (backend.moving.any()) RELAIS_CO_TRY_VOID(co_await forget_move(backend, account));
   if (account.placement.kind == directory::Placement::Kind::shard) RELAIS_CO_TRY_VOID(co_await backend.store.remove_account(ref(account)));
   co_return json{{"address", account.address}, {"removed", true}};
 }

@@ -1,18 +1,15 @@
 // relais migrate …
 #include "admin/operations.h"
 
-#include "base/ascii.h"
+#include "admin/finding_json.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "directory/legacy_hosts.h"
 #include "migrate/inventory.h"
 #include "smtp/server/gather.h"
 
-#include <fmt/format.h>
-
 #include <array>
 #include <cmath>
-#include <iterator>
 
 namespace relais::admin {
 namespace {
@@ -39,36 +36,11 @@ net::Task<json> accounts(Backend& backend, const json& request) {
   co_return json{{"addresses", std::move(addresses)}};
 }
 
-/// For a terminal and for JSON, which is UTF-8: names and words of old servers need not be.
-std::string shown(std::string text) {
-  const bool utf8 = is_utf8(text);
-  std::string out;
-  for (const char c : text) {
-    const auto octet = static_cast<unsigned char>(c);
-    if (octet < 0x20 || octet == 0x7F || (octet >= 0x80 && !utf8))
-      fmt::format_to(std::back_inserter(out), "%{:02X}", octet);
-    else
-      out += c;
-  }
-  return out;
-}
-
 std::string why(const Error& error) {
   auto text = error.text;
   if (!error.code.empty()) text += " [" + error.code + "]";
   if (!error.detail.empty()) text += ": " + error.detail;
   return shown(std::move(text));
-}
-
-json describe(const migrate::Finding& finding) {
-  json row{{"code", finding.code}, {"weight", migrate::to_string(finding.weight)}, {"text", shown(finding.text)}};
-  if (!finding.mailbox.empty()) row["mailbox"] = shown(finding.mailbox);
-  if (finding.uid != 0) row["uid"] = finding.uid;
-  if (!finding.source_value.empty() || !finding.target_value.empty()) {
-    row["told"] = finding.source_value;
-    row["found"] = finding.target_value;
-  }
-  return row;
 }
 
 json describe(const std::string& address, const migrate::AccountInventory& inventory, const std::vector<migrate::Finding>& findings) {
@@ -81,7 +53,7 @@ json describe(const std::string& address, const migrate::AccountInventory& inven
     octets_per_day += static_cast<double>(count.recent_octets) / migrate::kRecentDays;
   }
   auto found = json::array();
-  for (const auto& finding : findings) found.push_back(describe(finding));
+  for (const auto& finding : findings) found.push_back(admin::describe(finding));
   return {{"address", address},
           {"verdict", migrate::to_string(migrate::verdict_of(findings))},
           {"mailboxes", inventory.counts.size()},
@@ -108,8 +80,14 @@ net::Task<json> scan_account(Backend& backend, const directory::LegacyPlatform& 
   const auto inventory = co_await migrate::take_inventory(*source, system_clock().seconds());
   if (inventory) co_await source->close();
   if (!inventory) co_return fail(inventory.error());
-  const auto findings =
-      migrate::judge(*inventory, {.own_names = {user, account->address, platform.master.user}, .quota_octets = account->quota_octets});
+  bool pop3 = false;
+  if (backend.moving.any()) {
+    RELAIS_CO_TRY(auto* journal, co_await backend.moving.journal());
+    RELAIS_CO_TRY(const auto use, journal->use(account->number));
+    pop3 = use.last_pop != 0;
+  }
+  const auto findings = migrate::judge(
+      *inventory, {.pop3 = pop3, .own_names = {user, account->address, platform.master.user}, .quota_octets = account->quota_octets});
   co_return describe(account->address, *inventory, findings);
 }
 

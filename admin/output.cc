@@ -1,6 +1,7 @@
 // Tables and sentences for people; scripts use --json.
 #include "admin/output.h"
 
+#include "admin/moves_command.h"
 #include "admin/output_mail.h"
 
 #include <fmt/format.h>
@@ -191,6 +192,7 @@ std::string to_text(std::string_view operation, const json& result) {
   if (operation == "storage check") return check(result);
   if (operation == "storage compact") return fmt::format("{} freed\n", human_octets(number(result, "freed_octets")));
   if (auto mail = mail_text(operation, result)) return std::move(*mail);
+  if (auto moves = moves_text(std::string(operation), result); !moves.empty()) return moves;
   return "done\n";
 }
 

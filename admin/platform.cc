@@ -2,6 +2,7 @@
 #include "admin/platform.h"
 
 #include "base/log.h"
+#include "imap/relay/handover_turns.h"
 #include "net/address.h"
 
 #include <boost/asio/co_spawn.hpp>
@@ -66,7 +67,12 @@ Platform::Platform(Layout layout, config::Values settings)
                static_cast<std::size_t>(settings_.integer("platform.worker_queue"))),
       loops_(static_cast<unsigned>(settings_.integer("platform.threads"))) {}
 
-Platform::~Platform() = default;
+// A start that failed leaves loops that run.
+Platform::~Platform() {
+  if (!migration_) return;
+  loops_.shutdown(std::chrono::milliseconds(0));
+  migration_->end();
+}
 
 Result<std::unique_ptr<Platform>> Platform::start(const std::filesystem::path& dir, config::Values settings) {
   raise_descriptor_limit();
@@ -88,7 +94,8 @@ Result<void> Platform::open() {
                                                   host_name(settings_));
   delivery_ = std::make_unique<smtp::Delivery>(*data_->store, *data_->directory, delivery_options(settings_), system_clock(), out_->delivery_parts());
   mail_ = running_mail(settings_, layout_.root, *out_, *trace_);
-  backend_ = std::make_unique<Backend>(data_->backend(workers_, *mail_));
+  migration_ = std::make_unique<Migration>(settings_, layout_.root, MigrationParts{*data_->directory, *gate_, *data_->store, *legacy_hosts_, workers_});
+  backend_ = std::make_unique<Backend>(data_->backend(workers_, *mail_, *migration_));
   RELAIS_TRY_VOID(open_listeners());
 
   auto& loop = loops_.at(0);
@@ -100,8 +107,10 @@ Result<void> Platform::open() {
   loops_.start();
   delivery_->start(loop);
   RELAIS_TRY_VOID(out_->start(loops_));
+  RELAIS_TRY_VOID(migration_->open(loops_));
   RELAIS_TRY_VOID(watch_platforms());
   for (const auto& service : services_) service.listener->start();
+  RELAIS_TRY_VOID(migration_->start());
   return {};
 }
 
@@ -146,7 +155,9 @@ Result<void> Platform::open_listeners() {
   // The policy may make two servers of a protocol; what limits an account or the process is counted once.
   const imap::Services imap_services{.directory = data_->directory.get(),
                                      .store = data_->store.get(),
-                                     .relay = {data_->directory.get(), legacy_hosts_.get(), gate_.get(), &imap_capabilities_, &legacy_logins_->parts()},
+                                     .relay = {data_->directory.get(), legacy_hosts_.get(), gate_.get(), &imap_capabilities_, &legacy_logins_->parts(),
+                                               [this](directory::AccountNumber account) { return migration_->moves_soon(account); }, {},
+                                               std::make_shared<imap::HandoverTurns>()},
                                      .tls = tls_,
                                      .throttle = &throttle_,
                                      .connections = std::make_shared<imap::AccountConnections>()};
@@ -223,9 +234,15 @@ bool Platform::stop() {
   // Attempts under way are repeated after the restart, and a host that had taken a message gets it twice: worth waiting for.
   const auto limit = settings_.duration("platform.shutdown_limit");
   const auto began = std::chrono::steady_clock::now();
+  const auto left = [&] {
+    const auto passed = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - began);
+    return std::max(limit - passed, std::chrono::milliseconds(0));
+  };
+  migration_->stop();
   bool clean = out_->stop(limit);
-  const auto left = limit - std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - began);
-  clean = loops_.shutdown(std::max(left, std::chrono::milliseconds(0))) && clean;
+  clean = migration_->await_stopped(left()) && clean;
+  clean = loops_.shutdown(left()) && clean;
+  migration_->end();
   // Sessions may be left that wait for a worker or a commit: after these two nobody resumes them, and the loops may end.
   workers_.stop();
   out_->save();

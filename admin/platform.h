@@ -8,6 +8,7 @@
 #include "admin/lock_file.h"
 #include "admin/mail_access.h"
 #include "admin/mail_out.h"
+#include "admin/migration.h"
 #include "admin/operations.h"
 #include "admin/settings.h"
 #include "antispam/rate_limits.h"
@@ -32,7 +33,7 @@ class Data {
   /// Takes the lock and opens directory and storage.
   /// Errors: Fault::temporary where another process has them open; those of open_lmdb_directory and open_store.
   static Result<std::unique_ptr<Data>> open(const Layout& layout, const config::Values& settings, net::WorkerPool& workers);
-  Backend backend(net::WorkerPool& workers, MailAccess& mail) { return {*directory, *directory, *store, workers, mail}; }
+  Backend backend(net::WorkerPool& workers, MailAccess& mail, MoveAccess& moving) { return {*directory, *directory, *store, workers, mail, moving}; }
 
   LockFile lock;
   std::unique_ptr<directory::MovingDirectory> directory;
@@ -87,6 +88,7 @@ class Platform {
   std::unique_ptr<LegacyLogins> legacy_logins_;
   std::unique_ptr<smtp::Delivery> delivery_;
   std::unique_ptr<MailAccess> mail_;
+  std::unique_ptr<Migration> migration_;
   std::unique_ptr<Backend> backend_;
   net::LoopPool loops_;  ///< ends before what its sessions work with; what could still resume one has ended by then: see stop()
   std::vector<Service> services_;

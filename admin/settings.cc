@@ -132,6 +132,14 @@ void add_queue(Schema& schema) {
                   size("buffer", "8MB", "64KB", "1GB", "What may wait for the disk; beyond it events are lost and counted.")});
 }
 
+void add_migrate(Schema& schema) {
+  schema.section("migrate", "Moving accounts here from legacy platforms.",
+                 {integer("at_once", 8, 1, 1'000, "accounts", "That are copied or switched at one time: as many connections to their platforms."),
+                  duration("freeze_limit", "10s", "1s", "60s", "How long an account may be served by nobody while it is switched; beyond it, it stays where it is, and is tried again later."),
+                  duration("pause", "5s", "1s", "1h", "Between two looks at what has changed in an account that is copied; up to 60 times as long where nothing has."),
+                  duration("retry", "5m", "1s", "1d", "After a look or a switch that failed; doubled each time, up to 48 times as long.")});
+}
+
 std::string machine_name() {
   char name[256] = {};
   return ::gethostname(name, sizeof name - 1) == 0 && name[0] != '\0' ? std::string(name) : "localhost";
@@ -160,6 +168,7 @@ const Schema& settings_schema() {
     add_data(all);
     add_protocols(all);
     add_queue(all);
+    add_migrate(all);
     return all;
   }();
   return schema;
@@ -372,6 +381,18 @@ imap::Options imap_options(const Values& settings, const fs::path& dir) {
   options.idle_limit = seconds(settings, "imap.idle_limit");
   options.relay.pump.idle = options.idle_limit;
   options.relay.pump.write = options.write_limit;
+  return options;
+}
+
+migrate::MoveOptions move_options(const Values& settings) {
+  constexpr int kQuieter = 60;
+  constexpr int kLonger = 48;
+  migrate::MoveOptions options;
+  options.freeze_limit = settings.duration("migrate.freeze_limit");
+  options.shortest_pause = seconds(settings, "migrate.pause");
+  options.longest_pause = options.shortest_pause * kQuieter;
+  options.first_retry = seconds(settings, "migrate.retry");
+  options.longest_retry = options.first_retry * kLonger;
   return options;
 }
 

@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "directory/lmdb_directory.h"
 #include "imap/server/server.h"
+#include "migrate/cutover.h"
 #include "net/tls.h"
 #include "net/unbound_resolver.h"
 #include "pop/server/server.h"
@@ -45,6 +46,7 @@ log::Format log_format(const config::Values& settings);
 std::string host_name(const config::Values& settings);
 std::vector<net::CertificateFiles> certificate_files(const config::Values& settings, const std::filesystem::path& dir);
 directory::LmdbDirectoryOptions directory_options(const config::Values& settings, const std::filesystem::path& dir);
+storage::LmdbOptions engine_options(const config::Values& settings);
 storage::StoreOptions store_options(const config::Values& settings, const std::filesystem::path& dir, net::WorkerPool& pool);
 antispam::RateLimitOptions rate_limits(const config::Values& settings);
 antispam::SendingLimitOptions sending_limits(const config::Values& settings);
@@ -58,5 +60,6 @@ smtp::DeliveryOptions delivery_options(const config::Values& settings);
 smtp::Options smtp_options(const config::Values& settings, const std::filesystem::path& dir, smtp::Service service);
 imap::Options imap_options(const config::Values& settings, const std::filesystem::path& dir);
 pop::Options pop_options(const config::Values& settings);
+migrate::MoveOptions move_options(const config::Values& settings);
 
 }  // namespace relais::admin

@@ -40,6 +40,8 @@ class Judge {
     extras();
     quota();
     deltas();
+    if (rules_.pop3)
+      add("pop3-uidls", Weight::amber, "", "is used by POP3, and its UIDLs are not carried yet: its client will download everything again");
     std::vector<Finding> sorted;
     for (const auto weight : {Weight::red, Weight::amber, Weight::note}) {
       std::ranges::copy_if(out_, std::back_inserter(sorted), [weight](const Finding& finding) { return finding.weight == weight; });

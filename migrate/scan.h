@@ -84,6 +84,7 @@ struct AccountInventory {
 };
 
 struct ScanRules {
+  bool pop3 = false;                            ///< the account has been used by POP3 through us
   std::vector<std::string> own_names{};         ///< of ACLs: the account itself, and the platform's administrators
   std::uint64_t quota_octets = 0;               ///< what the account may keep here; 0: no limit
   std::uint64_t large_octets = 64ULL << 20U;    ///< a message from here on is amber …
@@ -99,7 +100,7 @@ std::chrono::milliseconds predicted_freeze(const AccountInventory& inventory);
 /// What will be hard, the worst first; `findings` of the inventory are among them. Codes beside Finding's own: "name-clash",
 /// "not-carried", "name-changed", "shared-mailbox", "shared-by-user", "metadata", "no-state", "mailbox-unreadable", "unreadable",
 /// "too-large", "large-message", "size-unknown", "size-wrong", "no-date", "odd-flags", "keywords-dropped", "special-use-twice",
-/// "quota-exceeded", "above-quota", "slow-delta", "big-mailbox", "long-freeze".
+/// "quota-exceeded", "above-quota", "slow-delta", "big-mailbox", "long-freeze", "pop3-uidls".
 std::vector<Finding> judge(const AccountInventory& inventory, const ScanRules& rules);
 
 enum class Verdict : std::uint8_t { green, amber, red };

@@ -199,6 +199,7 @@ TEST(Scan, Judgements) {
        Verdict::green},
       {"a freeze that is noticed", [](auto& account, auto&) { account.listed_in = 1'000ms; }, "amber long-freeze", Verdict::amber},
       {"a freeze that is too long", [](auto& account, auto&) { account.listed_in = 10'000ms; }, "red long-freeze", Verdict::red},
+      {"a POP3 user", [](auto&, auto& rules) { rules.pop3 = true; }, "amber pop3-uidls", Verdict::amber},
       {"the worst comes first",
        [](auto& account, auto&) {
          account.traits.mod_seqs = false;
