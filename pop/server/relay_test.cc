@@ -130,6 +130,12 @@ class PopLegacy : public testing::Test {
     listen(&*d);
   }
 
+  // Sessions end before what they use.
+  void TearDown() override {
+    listener->stop();
+    d.loops().shutdown(net::kSoon);
+  }
+
   void tell_of_platform(std::string host = "127.0.0.1") {
     directory::LegacyPlatform platform;
     platform.name = "old";
