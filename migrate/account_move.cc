@@ -52,6 +52,20 @@ std::unexpected<Error> elsewhere(const directory::Located& located) {
   return fail(Fault::refused, located.account.address + " does not live on a legacy platform", "PLACEMENT");
 }
 
+/// The account's placement, on its platform. Where it is `moving` although no freeze is under way (the journal was lost, or put back from a
+/// copy), nobody is served; so it is released here, when an administrator asks for something.
+net::Task<Placement> on_its_platform(const MoveServices& services, const directory::Located& located) {
+  const auto& placement = located.account.placement;
+  if (placement.kind == Placement::Kind::legacy) co_return placement;
+  if (placement.kind != Placement::Kind::moving || placement.legacy.empty()) co_return elsewhere(located);
+  const auto account = located.account.number;
+  Placement back{.kind = Placement::Kind::legacy, .legacy = placement.legacy};
+  RELAIS_CO_TRY(auto now, co_await services.directory->change_placement(account, placement.epoch, std::move(back)));
+  services.gate->settled(account, now);
+  if (services.release_mail) services.release_mail(account);
+  co_return now;
+}
+
 std::unexpected<Error> not_moved() { return fail(Fault::refused, "the account is not being moved", "NONEXISTENT"); }
 
 /// What an account that is stuck, skipped or waiting becomes, in one step. @return what was journaled
@@ -67,10 +81,9 @@ net::Task<StageRecord> change_stage(const MoveServices& services, AccountNumber 
 
 net::Task<StageRecord> plan_move(const MoveServices& services, AccountNumber account, PlannedMove plan) {
   RELAIS_CO_TRY(const auto located, co_await existing(services, account));
-  const auto& placement = located.account.placement;
-  if (placement.kind != Placement::Kind::legacy) co_return elsewhere(located);
   RELAIS_CO_TRY(const auto there, services.journal->stage(account));
   if (there) co_return fail(Fault::refused, located.account.address + " is being moved already", "ALREADYEXISTS");
+  RELAIS_CO_TRY(const auto placement, co_await on_its_platform(services, located));
   StageRecord record{.since = services.clock->seconds(),
                      .epoch = placement.epoch,
                      .platform = placement.legacy,
@@ -85,12 +98,15 @@ net::Task<StageRecord> retry_move(const MoveServices& services, AccountNumber ac
   RELAIS_CO_TRY(const auto there, services.journal->stage(account));
   if (!there) co_return not_moved();
   RELAIS_CO_TRY(const auto located, co_await existing(services, account));
-  const auto& placement = located.account.placement;
-  if (placement.kind != Placement::Kind::legacy) co_return elsewhere(located);
+  auto placement = located.account.placement;
+  if (placement.kind == Placement::Kind::shard) co_return elsewhere(located);
   auto next = *there;
   const bool stopped = there->stage == Stage::stuck || there->stage == Stage::skipped;
   if (!stopped && there->stage != Stage::planned && there->stage != Stage::copying && there->stage != Stage::tailing)
     co_return fail(Fault::refused, located.account.address + " is past that: " + std::string(to_string(there->stage)), "STAGE");
+  if (stopped) {
+    RELAIS_CO_TRY(placement, co_await on_its_platform(services, located));
+  }
   if (stopped) {
     next.stage = Stage::copying;
     next.epoch = placement.epoch;
@@ -108,6 +124,10 @@ net::Task<StageRecord> skip_move(const MoveServices& services, AccountNumber acc
   RELAIS_CO_TRY(const auto there, services.journal->stage(account));
   if (!there) co_return not_moved();
   if (there->stage == Stage::skipped) co_return *there;
+  if (there->stage == Stage::stuck) {
+    RELAIS_CO_TRY(const auto located, co_await existing(services, account));
+    if (located.account.placement.kind == Placement::Kind::moving) RELAIS_CO_TRY_VOID(co_await on_its_platform(services, located));
+  }
   auto next = *there;
   next.stage = Stage::skipped;
   co_return co_await change_stage(services, account, *there, std::move(next), {});

@@ -10,7 +10,8 @@
 
 namespace relais::migrate {
 
-// ---- what an administrator asks for
+// ---- what an administrator asks for. An account whose placement is `moving` although its stage knows of no freeze is put back on its
+// platform by each of these.
 /// An account that is to be moved: the record that everything begins with.
 struct PlannedMove {
   storage::ShardNumber shard = 0;

@@ -119,6 +119,24 @@ TEST_F(MoveTest, OneThatIsSkippedStaysUntilItIsRetried) {
   EXPECT_EQ(w.run(retry_move(w.services, w.ann.number)).error().code, "PLACEMENT");
 }
 
+TEST_F(MoveTest, AFreezeThatNoJournalKnowsOfIsEndedByWhoeverAsks) {
+  ASSERT_TRUE(w.directory.place("ann@example.org", moving(0)));
+  ASSERT_TRUE(w.run(recover(w.services)));
+  EXPECT_EQ(w.placement(), moving(2));
+  plan();
+  EXPECT_EQ(w.placement(), legacy(3));
+  EXPECT_EQ(w.mail_released, 1);
+  auto record = w.stage();
+  record.stage = Stage::stuck;
+  ASSERT_TRUE(w.run(w.journal->step(w.ann.number, Stage::planned, {.stage = record})));
+  ASSERT_TRUE(w.directory.place("ann@example.org", moving(0)));
+  ASSERT_TRUE(w.run(skip_move(w.services, w.ann.number)));
+  EXPECT_EQ(w.placement(), legacy(5));
+  ASSERT_TRUE(w.run(retry_move(w.services, w.ann.number)));
+  ASSERT_TRUE(w.move());
+  expect_switched();
+}
+
 // ---- the way through
 
 TEST_F(MoveTest, AnAccountMoves) {
@@ -580,7 +598,12 @@ TEST_P(RecoverTest, EndsTheFreeze) {
     EXPECT_EQ(w.shard.now(), left.expected == Stage::native || left.open ? AccountState::open : AccountState::importing);
   }
   EXPECT_EQ(w.stage().attempts, 0) << "a kill is not the account's failure";
-  if (left.expected == Stage::stuck) return;
+  if (left.expected == Stage::stuck) {
+    const auto retried = w.run(retry_move(w.services, w.ann.number));
+    ASSERT_EQ(retried.has_value(), left.placement.kind != Placement::Kind::shard);
+    if (!retried) return;
+    EXPECT_EQ(w.placement().kind, Placement::Kind::legacy) << "nobody's freeze is ended by who asks";
+  }
   EXPECT_EQ(w.stage().epoch, w.placement().epoch);
   ASSERT_TRUE(w.move());
   expect_switched();
