@@ -35,6 +35,9 @@ class Front:
     def answer(self):
         return self.process.stdout.readline().decode().rstrip("\n")
 
+    def wire(self):
+        return relais.Wire(socket.create_connection(("127.0.0.1", self.port), timeout=60))
+
     def do(self, *commands):
         for command in commands:
             self.say(command)
@@ -49,11 +52,23 @@ class Front:
         self.process.stdout.close()
 
 
+class Account:
+    """One of a whole platform's."""
+
+    def __init__(self, platform, user):
+        self.platform, self.user = platform, user
+
+    def wire(self):
+        wire = self.platform.connect("imaps")
+        wire.socket = self.platform.tls_context().wrap_socket(wire.socket)
+        return wire
+
+
 class Client:
     """Counts as a client must, and complains when it is told what cannot be."""
 
     def __init__(self, front):
-        self.wire = relais.Wire(socket.create_connection(("127.0.0.1", front.port), timeout=60))
+        self.wire = front.wire()
         self.tags = 0
         self.uids = []  # by sequence number; None: not told yet
         self.flags = {}  # by UID, as last told
@@ -98,9 +113,9 @@ class Client:
             if (flags := re.search(r"FLAGS \(([^)]*)\)", found[2])) and self.uids[at]:
                 self.flags[self.uids[at]] = set(flags[1].split()) - {"\\Recent"}
 
-    def select(self, how="SELECT"):
+    def select(self, how="SELECT", mailbox="INBOX"):
         self.uids, self.flags = [], {}
-        self.command(f"{how} INBOX")
+        self.command(f'{how} "{mailbox}"')
         if self.uids:
             self.command("FETCH 1:* (UID FLAGS)")
             assert None not in self.uids
@@ -284,3 +299,32 @@ def test_sort_has_been_used(server):
             assert client.wire.line() == b""
         else:
             client.check()
+
+
+def test_the_whole_platform(server, tmp_path):
+    user = account(server, "whole", 5)
+    work = f"{server.prefix}Work"
+    server.append(user, *(message(n) for n in range(3)), mailbox=work)
+    with relais.running(tmp_path / "p") as platform:
+        master = ["--master", server.master_user or "all", "--master-password-stdin", "--master-way",
+                  "cyrus" if server.name == "cyrus" else "authzid" if server.master_user else "format"]
+        master += [] if server.master_user else ["--master-format", "%u"]  # Courier knows no master
+        platform.run("legacy", "add", "old", "--imap", f"{server.host}:{server.imap_port}", "--tls", "none", "--learn-passwords", *master,
+                     input=(server.master_password or legacy.PASSWORD) + "\n")
+        platform.run("account", "add", user, "--legacy", "old")
+        idle, reader, outside = (Client(Account(platform, user)) for _ in range(3))
+        idle.select()
+        reader.select("EXAMINE", work)
+        tag = idle.idle()
+        done = platform.run("migrate", "start", user, "--no-way-back", "--wait", check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        platform.deliver(user, message(99).decode())
+        while not idle.read().startswith("* 6 EXISTS"):
+            pass
+        idle.done(tag)
+        outside.select("SELECT", work)
+        outside.command("STORE 2 +FLAGS (\\Flagged)")
+        for client in (idle, reader, outside):
+            client.check()
+            client.logout()
+        assert reader.flags == outside.flags and "\\Flagged" in reader.flags[reader.uids[1]]
