@@ -41,7 +41,7 @@ struct RelayOptions {
   net::PumpLimits pump{};
   ClientTimeouts timeouts{};
   std::chrono::seconds login_wait{12};         ///< for an account that is being moved: a little more than a freeze may last
-  std::chrono::seconds handover_limit{60};     ///< for a session's turn to leave its platform, and for the platform's answers then
+  std::chrono::seconds handover_limit{120};    ///< for a session's turn to leave its platform, and for the platform's answers then
   std::uint32_t max_moved_messages = 200'000;  ///< sessions with more in the selected mailbox hear BYE
 };
 

@@ -36,7 +36,7 @@ class Front:
         return self.process.stdout.readline().decode().rstrip("\n")
 
     def wire(self):
-        return relais.Wire(socket.create_connection(("127.0.0.1", self.port), timeout=60))
+        return relais.Wire(socket.create_connection(("127.0.0.1", self.port), timeout=240))
 
     def do(self, *commands):
         for command in commands:
