@@ -85,6 +85,13 @@ net::Task<void> ModelShard::impose(storage::AccountRef, storage::MailboxId, std:
 }
 net::Task<void> ModelShard::expunge(storage::AccountRef, storage::MailboxId, NumberSet, storage::ModSeq) { co_return not_modelled(); }
 net::Task<void> ModelShard::set_counters(storage::AccountRef, storage::MailboxId, storage::ImportedCounters) { co_return not_modelled(); }
+net::Task<std::vector<storage::Attribute>> ModelShard::attributes(storage::AccountRef, std::optional<storage::MailboxId>) {
+  co_return not_modelled();
+}
+net::Task<void> ModelShard::set_attributes(storage::AccountRef, std::optional<storage::MailboxId>, std::vector<storage::Attribute>) {
+  co_return not_modelled();
+}
+net::Task<storage::PreparedPtr> ModelShard::take(storage::AccountRef, storage::MailboxId, Uid) { co_return not_modelled(); }
 net::Task<std::vector<storage::ContentDigest>> ModelShard::digests(storage::AccountRef, storage::MailboxId, NumberSet) {
   co_return not_modelled();
 }

@@ -55,7 +55,11 @@ class ModelShard final : public storage::Import {
   net::Task<void> impose(storage::AccountRef account, storage::MailboxId mailbox, std::vector<storage::ImposedState> states) override;
   net::Task<void> expunge(storage::AccountRef account, storage::MailboxId mailbox, NumberSet uids, storage::ModSeq mod_seq) override;
   net::Task<void> set_counters(storage::AccountRef account, storage::MailboxId mailbox, storage::ImportedCounters counters) override;
+  net::Task<std::vector<storage::Attribute>> attributes(storage::AccountRef account, std::optional<storage::MailboxId> mailbox) override;
+  net::Task<void> set_attributes(storage::AccountRef account, std::optional<storage::MailboxId> mailbox,
+                                 std::vector<storage::Attribute> attributes) override;
   net::Task<std::vector<storage::ContentDigest>> digests(storage::AccountRef account, storage::MailboxId mailbox, NumberSet uids) override;
+  net::Task<storage::PreparedPtr> take(storage::AccountRef account, storage::MailboxId mailbox, Uid uid) override;
 
   /// Makes the mailbox so (nullopt: removes it). Fault::refused "STATE" where it is not importing.
   Result<void> import(const std::string& mailbox, std::optional<Mail::Mailbox> content);
