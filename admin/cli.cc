@@ -378,6 +378,7 @@ class CommandLine {
     what(start, "WHAT", "WAVE or ADDRESS")->required();
     flag(start, "--no-way-back", "no_way_back", "switch accounts, although there is no way back yet; without it they are copied and kept in step");
     flag(start, "--allow-unreadable", "allow_unreadable", "leave messages behind that the platform cannot give");
+    flag(start, "--without-mailboxes", "without_mailboxes", "switch accounts that have mailboxes which cannot be carried: they are not seen any more");
     flag(start, "--without-uidls", "without_uidls", "switch accounts that use POP3 too: their POP3 clients download everything again");
     start->add_flag("--wait", invocation_.wait, "until it is done (0), paused (3), or done with some accounts stuck (4)");
     start->preparse_callback([this](std::size_t) { invocation_.run = run_start; });

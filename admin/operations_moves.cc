@@ -104,6 +104,7 @@ std::uint8_t consents_of(const json& request) {
   unsigned consents = migrate::kConsentNone;
   if (request.value("no_way_back", false)) consents |= migrate::kNoWayBack;
   if (request.value("allow_unreadable", false)) consents |= migrate::kAllowUnreadable;
+  if (request.value("without_mailboxes", false)) consents |= migrate::kWithoutMailboxes;
   if (request.value("without_uidls", false)) consents |= migrate::kWithoutUidls;
   return static_cast<std::uint8_t>(consents);
 }

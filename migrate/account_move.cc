@@ -326,6 +326,10 @@ struct AccountMove::Impl {
     messages_counter().add(so_far.appended);
     octets_counter().add(so_far.octets);
     left_behind = notes.left_behind();
+    if (figures) {
+      notes.complete(findings);
+      left_out = notes.left_out().size();
+    }
     const auto flushed = co_await flush(notes, true);
     if (!figures) co_return figures;
     if (!flushed) co_return fail(flushed.error());
@@ -350,10 +354,12 @@ struct AccountMove::Impl {
   /// Journals what has gathered, when that is enough or `now`.
   net::Task<void> flush(PassNotes& notes, bool now) {
     if (stopping) now = true;  // and the pass ends
-    if (notes.size() != 0 && (now || notes.size() >= kNotesAtOnce)) {
-      auto step = notes.take();
-      RELAIS_CO_TRY_VOID(co_await journal(step));
-      RELAIS_CO_TRY_VOID(reload());
+    if (now || notes.size() >= kNotesAtOnce) {
+      auto step = notes.take(findings);
+      if (!is_empty(step)) {
+        RELAIS_CO_TRY_VOID(co_await journal(std::move(step)));
+        RELAIS_CO_TRY_VOID(reload());
+      }
     }
     if (stopping) co_return fail(Fault::closed, "stopped");
     co_return Result<void>{};
@@ -453,7 +459,10 @@ struct AccountMove::Impl {
         "the account is used by POP3, and its UIDLs are not carried yet (--without-uidls lets it happen)");
     bar(kAllowUnreadable, unreadable > 0, "unreadable-messages",
         std::to_string(unreadable) + " messages cannot be read at the source (--allow-unreadable leaves them behind)");
-    static constexpr std::array<std::string_view, 3> kBars{"no-way-back", "pop3-uidls", "unreadable-messages"};
+    bar(kWithoutMailboxes, left_out > 0, "mailboxes-left-out",
+        "mailboxes cannot be carried, and would not be seen any more: " + std::to_string(left_out) +
+            " (--without-mailboxes leaves them behind)");
+    static constexpr std::array<std::string_view, 4> kBars{"no-way-back", "pop3-uidls", "unreadable-messages", "mailboxes-left-out"};
     const bool barred = std::ranges::any_of(findings, [](const Finding& f) { return std::ranges::find(kBars, f.code) != kBars.end(); });
     const std::string why = bars.empty() ? "" : bars.front().text;
     if (bars.empty() ? barred : why != record.error) {
@@ -575,7 +584,8 @@ struct AccountMove::Impl {
   std::unique_ptr<MoveEnds> ends;
   std::uint32_t small = 0;  ///< passes in a row that had little to do
   std::chrono::seconds pause{options.shortest_pause};
-  std::string left_behind;  ///< by the last pass
+  std::string left_behind;   ///< by the last pass
+  std::size_t left_out = 0;  ///< mailboxes of the account that are not carried, by the last complete pass
   std::optional<Error> fatal;
 };
 

@@ -205,7 +205,7 @@ class Attempt {
     reach(services_, "cutover.verified");
     if (stopping_()) co_return Release::asked;
     if (late()) co_return Release::limit;
-    auto step = notes_.take();
+    auto step = notes_.take(known_);
     append(step.resolved, resolved_differences());
     if (const auto decided = co_await journal(Stage::switching, std::move(step)); !decided)
       co_return failed(Release::records, decided.error());
@@ -234,9 +234,11 @@ class Attempt {
     record_.last = *figures;
     record_.copied_messages += figures->appended;
     record_.copied_octets += figures->octets;
-    if (notes_.left_behind().empty()) co_return Release::none;
+    notes_.complete(known_);
     result_.detail = notes_.left_behind();
-    co_return Release::difference;
+    if (result_.detail.empty() && !notes_.left_out().empty() && (record_.consents & kWithoutMailboxes) == 0)
+      result_.detail = *notes_.left_out().begin() + ": cannot be carried, and nobody has agreed to that";
+    co_return result_.detail.empty() ? Release::none : Release::difference;
   }
 
   net::Task<void> in_step(const SourceMailbox& mailbox, Cursor cursor) {
@@ -306,7 +308,7 @@ class Attempt {
         static_cast<std::uint32_t>(std::min<std::int64_t>(std::max<std::int64_t>(result_.frozen.count(), 1), UINT32_MAX));
     if (ending.switched()) return;
     if (result_.why == Release::none) result_.why = Release::epoch;  // decided, and then the placement was taken from us
-    ending.step = given_up_ ? JournalStep{} : notes_.take();
+    ending.step = given_up_ ? JournalStep{} : notes_.take(known_);
     record.error = std::string(to_string(result_.why)) + (result_.detail.empty() ? "" : ": " + result_.detail);
     if (result_.why == Release::difference) {
       record.verified_in_full = false;

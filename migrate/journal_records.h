@@ -36,9 +36,10 @@ bool may_follow(Stage now, Stage next) noexcept;
 /// What an administrator has agreed to for an account, as bits.
 enum Consent : std::uint8_t {
   kConsentNone = 0,
-  kNoWayBack = 1,        ///< it may be switched although it cannot be taken back
-  kAllowUnreadable = 2,  ///< … without messages that the source cannot give
-  kWithoutUidls = 4,     ///< … although it has used POP3, and its POP3 client will download everything again
+  kNoWayBack = 1,         ///< it may be switched although it cannot be taken back
+  kAllowUnreadable = 2,   ///< … without messages that the source cannot give
+  kWithoutUidls = 4,      ///< … although it has used POP3, and its POP3 client will download everything again
+  kWithoutMailboxes = 8,  ///< … without mailboxes of its own that cannot be carried
 };
 
 /// Key `a` of an account.

@@ -22,7 +22,7 @@ using directory::GateCall;
 using directory::GuestKind;
 using directory::Placement;
 
-constexpr auto kAll = kNoWayBack | kAllowUnreadable | kWithoutUidls;
+constexpr auto kAll = kNoWayBack | kAllowUnreadable | kWithoutUidls | kWithoutMailboxes;
 constexpr int kSessions = 3;
 constexpr int kTransfers = 2;
 constexpr int kNativeWrites = 3;  // of each guest, once the account has moved

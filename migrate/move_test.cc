@@ -28,11 +28,13 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::UnorderedElementsAre;
 
-constexpr auto kAll = kNoWayBack | kAllowUnreadable | kWithoutUidls;
+constexpr auto kAll = kNoWayBack | kAllowUnreadable | kWithoutUidls | kWithoutMailboxes;
 
 Placement legacy(std::uint64_t epoch) { return {Placement::Kind::legacy, 0, "old", epoch}; }
 Placement native(std::uint64_t epoch) { return {Placement::Kind::shard, 1, "", epoch}; }
 Placement moving(std::uint64_t epoch) { return {Placement::Kind::moving, 1, "old", epoch}; }
+
+const Finding kClash{.code = "name-clash", .weight = Weight::red, .mailbox = "INBOX.Cafe", .text = "has the same name here as INBOX.CAFE"};
 
 class MoveTest : public ::testing::Test {
  protected:
@@ -203,7 +205,7 @@ class BarTest : public MoveTest, public ::testing::WithParamInterface<Bar> {};
 
 TEST_P(BarTest, HoldsASwitchUntilAnAdministratorAgrees) {
   ASSERT_TRUE(w.run(w.journal->note_use({{w.ann.number, {.last_pop = 20'000}}})));
-  w.script.finding = Finding{.code = "unreadable", .weight = Weight::amber, .mailbox = "INBOX", .uid = 9};
+  w.script.findings = {{.code = "unreadable", .weight = Weight::red, .mailbox = "INBOX", .uid = 9}, kClash};
   plan(static_cast<std::uint8_t>(kAll & ~GetParam().missing));
   ASSERT_TRUE(w.move());
   EXPECT_EQ(w.stage().stage, Stage::tailing);
@@ -213,13 +215,47 @@ TEST_P(BarTest, HoldsASwitchUntilAnAdministratorAgrees) {
   ASSERT_TRUE(w.run(w.journal->set_consents(w.ann.number, kAll)));
   ASSERT_TRUE(w.move());
   expect_switched();
-  EXPECT_THAT(w.findings(), ElementsAre("unreadable")) << "what was left behind stays in the report";
+  EXPECT_THAT(w.findings(), UnorderedElementsAre("unreadable", "name-clash")) << "what was left behind stays in the report";
 }
 
 INSTANTIATE_TEST_SUITE_P(Consents, BarTest,
                          ::testing::Values(Bar{"NoWayBack", kNoWayBack, "no-way-back"}, Bar{"Uidls", kWithoutUidls, "pop3-uidls"},
-                                           Bar{"Unreadable", kAllowUnreadable, "unreadable-messages"}),
+                                           Bar{"Unreadable", kAllowUnreadable, "unreadable-messages"},
+                                           Bar{"Mailboxes", kWithoutMailboxes, "mailboxes-left-out"}),
                          [](const auto& param) { return param.param.name; });
+
+constexpr std::uint8_t kNotWithoutMailboxes = kAll & ~kWithoutMailboxes;
+
+TEST_F(MoveTest, MailboxesOfOthersAreToldAndBarNothing) {
+  w.script.findings = {{.code = "shared-mailbox", .weight = Weight::amber, .mailbox = "user.bob", .text = "is of another user"}};
+  plan(kNotWithoutMailboxes);
+  ASSERT_TRUE(w.move());
+  expect_switched();
+  EXPECT_THAT(w.findings(), ElementsAre("shared-mailbox"));
+}
+
+TEST_F(MoveTest, AMailboxThatCanBeCarriedNowBarsNoMore) {
+  w.script.findings = {kClash};
+  plan(kNotWithoutMailboxes);
+  ASSERT_TRUE(w.move());
+  EXPECT_EQ(w.placement(), legacy(1));
+  EXPECT_THAT(w.stage().error, HasSubstr("--without-mailboxes"));
+  w.script.findings = {};  // renamed at the source
+  ASSERT_TRUE(w.move());
+  expect_switched();
+  EXPECT_THAT(w.findings(), IsEmpty());
+}
+
+TEST_F(MoveTest, APassInWhichNothingChangedIsNotJournaled) {
+  w.script.findings = {kClash, {.code = "unreadable", .weight = Weight::red, .mailbox = "INBOX", .uid = 9}};
+  tail();
+  const auto passes = w.script.passes;
+  const auto commits = w.engine->commits();
+  ASSERT_TRUE(w.move({.copy = true, .cut_over = false}, 3));
+  EXPECT_GT(w.script.passes, passes);
+  EXPECT_EQ(w.engine->commits(), commits);
+  EXPECT_THAT(w.findings(), UnorderedElementsAre("name-clash", "unreadable"));
+}
 
 // ---- given up
 
@@ -285,6 +321,19 @@ TEST_F(MoveTest, ADifferenceInTheFreezeIsMendedAndTriedAgain) {
   ASSERT_TRUE(w.move());
   expect_switched();
   EXPECT_THAT(w.findings(), IsEmpty());
+}
+
+TEST_F(MoveTest, AMailboxThatHasNoPlaceIsFoundInTheFreeze) {
+  plan(kNotWithoutMailboxes);
+  ASSERT_TRUE(w.move({.copy = true, .cut_over = false}, 4));
+  w.script.before_pass = [this](bool frozen) -> net::Task<void> {
+    if (frozen) w.script.findings = {kClash};
+    co_return Result<void>{};
+  };
+  ASSERT_TRUE(w.move({.copy = true, .cut_over = true}, 1));
+  expect_released("difference");
+  EXPECT_THAT(w.stage().error, HasSubstr("INBOX.Cafe"));
+  EXPECT_THAT(w.findings(), Contains("name-clash"));
 }
 
 TEST_F(MoveTest, ADifferenceThatCannotBeMendedIsForAPerson) {

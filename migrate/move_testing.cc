@@ -137,7 +137,7 @@ class ModelEnds final : public MoveEnds {
     ++script_.passes;
     if (script_.before_pass) RELAIS_CO_TRY_VOID(co_await script_.before_pass(rules.frozen));
     PassFigures figures;
-    if (script_.finding) events.finding(*script_.finding);
+    for (const auto& finding : script_.findings) events.finding(finding);
     const auto there = source_.all();
     for (const auto& [name, content] : there) {
       ++figures.mailboxes;

@@ -83,7 +83,7 @@ struct Script {
   std::function<Result<void>()> on_open{};
   std::set<std::string> unseen{};    ///< mailboxes whose changes passes do not see, unless they are copied anew
   std::set<std::string> hopeless{};  ///< … not even then
-  std::optional<Finding> finding{};  ///< told by each pass
+  std::vector<Finding> findings{};   ///< told by each pass
   std::uint64_t passes = 0;
   std::uint64_t opened = 0;
   std::uint64_t verified = 0;  ///< in full

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <string_view>
+#include <tuple>
 #include <utility>
 
 namespace relais::migrate {
@@ -14,6 +15,10 @@ constexpr std::array<std::string_view, 3> kPassing{"mailbox-failed", "mailbox-re
 // What it says of single messages: said again where the mailbox is copied again.
 constexpr std::array<std::string_view, 6> kOfMessages{"unreadable",     "size-wrong", "no-date",
                                                       "digest-differs", "odd-flags",  "keywords-dropped"};
+// Of a mailbox that has no place in the target: said by each pass, by wire name.
+constexpr std::array<std::string_view, 2> kLeftOut{"not-carried", "name-clash"};
+// The same of one that belongs to somebody else.
+constexpr std::string_view kShared = "shared-mailbox";
 constexpr std::array<std::string_view, 15> kDifferences{"missing",
                                                         "extra",
                                                         "flags-differ",
@@ -29,6 +34,24 @@ constexpr std::array<std::string_view, 15> kDifferences{"missing",
                                                         "subscriptions-differ",
                                                         "digest-differs",
                                                         "more-differences"};
+
+bool is_one_of(std::span<const std::string_view> codes, std::string_view code) { return std::ranges::find(codes, code) != codes.end(); }
+
+/// What a finding is about and all that it says.
+auto said(const Finding& finding) {
+  return std::tuple<std::string_view, std::string_view, Uid, Weight, std::string_view, std::string_view, std::string_view>(
+      finding.code, finding.mailbox, finding.uid, finding.weight, finding.text, finding.source_value, finding.target_value);
+}
+
+/// Said again by each pass as long as it is so.
+bool is_of_each_pass(std::string_view code) { return code == kShared || is_one_of(kLeftOut, code); }
+
+/// Whether this may take the finding out of the journal.
+bool may_resolve(const JournalStep& step, const Finding& finding) {
+  return !step.gone.empty() || std::ranges::any_of(step.resolved, [&](const Resolved& resolved) {
+    return resolved.code == finding.code && (!resolved.mailbox || *resolved.mailbox == finding.mailbox);
+  });
+}
 
 }  // namespace
 
@@ -53,11 +76,33 @@ void PassNotes::gone(std::string wire) {
   step_.gone.push_back(std::move(wire));
 }
 
-void PassNotes::finding(Finding finding) { step_.findings.push_back(std::move(finding)); }
+void PassNotes::finding(Finding finding) {
+  if (is_one_of(kLeftOut, finding.code)) left_out_.insert(finding.mailbox);
+  if (is_of_each_pass(finding.code)) told_.emplace(finding.code, finding.mailbox);
+  step_.findings.push_back(std::move(finding));
+}
+
+void PassNotes::complete(std::span<const Finding> known) {
+  for (const auto& finding : known) {
+    if (is_of_each_pass(finding.code) && !told_.contains({finding.code, finding.mailbox}))
+      step_.resolved.push_back({.code = finding.code, .mailbox = finding.mailbox, .uid = finding.uid});
+  }
+}
 
 void PassNotes::postponed(const SourceMailbox& mailbox, const Error& why) { left_behind_ = mailbox.name + ": " + one_line(why); }
 
-JournalStep PassNotes::take() { return std::exchange(step_, {}); }
+JournalStep PassNotes::take(std::span<const Finding> known) {
+  auto step = std::exchange(step_, {});
+  if (step.findings.empty()) return step;
+  std::set<decltype(said(known.front()))> before;
+  for (const auto& finding : known) before.insert(said(finding));
+  std::erase_if(step.findings, [&](const Finding& now) { return before.contains(said(now)) && !may_resolve(step, now); });
+  return step;
+}
+
+bool is_empty(const JournalStep& step) noexcept {
+  return !step.stage && step.mailboxes.empty() && step.gone.empty() && step.resolved.empty() && step.findings.empty();
+}
 
 std::string one_line(const Error& error) {
   constexpr std::size_t kMost = 500;

@@ -6,7 +6,9 @@
 
 #include <cstddef>
 #include <set>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace relais::migrate {
@@ -19,20 +21,30 @@ class PassNotes {
   void gone(std::string wire);
   void finding(Finding finding);
   void postponed(const SourceMailbox& mailbox, const Error& why);
+  /// The pass has come to its end: a mailbox that it has not told to be left out is not any more. @param known  as for take()
+  void complete(std::span<const Finding> known);
 
   std::size_t size() const noexcept { return step_.mailboxes.size() + step_.gone.size() + step_.findings.size(); }
-  /// What is to be journaled; nothing is kept.
-  JournalStep take();
+  /// What is to be journaled; nothing of that is kept. A pass says again what is still so: that is not journaled again.
+  /// @param known  what is in the journal
+  JournalStep take(std::span<const Finding> known);
   /// Storage names of the mailboxes that something was done to.
   const std::set<std::string>& touched() const noexcept { return touched_; }
   /// A mailbox that could not be brought in step, and why; empty: all were.
   const std::string& left_behind() const noexcept { return left_behind_; }
+  /// Mailboxes of the account itself that are not carried, by wire name.
+  const std::set<std::string>& left_out() const noexcept { return left_out_; }
 
  private:
   JournalStep step_{};
   std::set<std::string> touched_{};
   std::string left_behind_{};
+  std::set<std::string> left_out_{};
+  std::set<std::pair<std::string, std::string>> told_{};  // of what each pass says again: code, mailbox
 };
+
+/// There is nothing in it to be journaled.
+bool is_empty(const JournalStep& step) noexcept;
 
 /// An error for the journal: text and detail, one line of at most 500 octets.
 std::string one_line(const Error& error);
