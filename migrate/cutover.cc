@@ -235,7 +235,7 @@ class Attempt {
     record_.copied_messages += figures->appended;
     record_.copied_octets += figures->octets;
     notes_.complete(known_);
-    result_.detail = notes_.left_behind();
+    result_.detail = notes_.left_behind().empty() ? notes_.failed() : notes_.left_behind();
     if (result_.detail.empty() && !notes_.left_out().empty() && (record_.consents & kWithoutMailboxes) == 0)
       result_.detail = *notes_.left_out().begin() + ": cannot be carried, and nobody has agreed to that";
     co_return result_.detail.empty() ? Release::none : Release::difference;

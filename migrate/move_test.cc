@@ -323,6 +323,31 @@ TEST_F(MoveTest, ADifferenceInTheFreezeIsMendedAndTriedAgain) {
   EXPECT_THAT(w.findings(), IsEmpty());
 }
 
+TEST_F(MoveTest, AMailboxThatFailsInTheFreezeReleases) {
+  tail();
+  std::uint64_t epoch = 1;
+  for (const std::string code : {"mailbox-failed", "mailbox-refused", "no-state"}) {
+    SCOPED_TRACE(code);
+    w.mail_released = 0;
+    w.script.before_pass = [&](bool frozen) -> net::Task<void> {
+      w.script.findings.clear();
+      if (frozen) w.script.findings = {{.code = code, .weight = Weight::red, .mailbox = "Sent", .text = "could not"}};
+      co_return Result<void>{};
+    };
+    ASSERT_TRUE(w.move({.copy = true, .cut_over = true}, 1));
+    expect_released("difference", epoch += 2);
+    EXPECT_THAT(w.stage().error, HasSubstr("Sent: could not"));
+    EXPECT_THAT(w.findings(), Contains(code));
+    EXPECT_FALSE(w.stage().verified_in_full);
+    w.clock.advance(w.options.longest_retry);
+  }
+  w.script.before_pass = {};
+  w.script.findings.clear();
+  ASSERT_TRUE(w.move());
+  expect_switched();
+  EXPECT_THAT(w.findings(), IsEmpty());
+}
+
 TEST_F(MoveTest, AMailboxThatHasNoPlaceIsFoundInTheFreeze) {
   plan(kNotWithoutMailboxes);
   ASSERT_TRUE(w.move({.copy = true, .cut_over = false}, 4));

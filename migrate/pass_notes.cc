@@ -44,7 +44,7 @@ auto said(const Finding& finding) {
 }
 
 /// Said again by each pass as long as it is so.
-bool is_of_each_pass(std::string_view code) { return code == kShared || is_one_of(kLeftOut, code); }
+bool is_of_each_pass(std::string_view code) { return code == kShared || is_one_of(kLeftOut, code) || is_one_of(kPassing, code); }
 
 /// Whether this may take the finding out of the journal.
 bool may_resolve(const JournalStep& step, const Finding& finding) {
@@ -79,6 +79,7 @@ void PassNotes::gone(std::string wire) {
 void PassNotes::finding(Finding finding) {
   if (is_one_of(kLeftOut, finding.code)) left_out_.insert(finding.mailbox);
   if (is_of_each_pass(finding.code)) told_.emplace(finding.code, finding.mailbox);
+  if (failed_.empty() && is_one_of(kPassing, finding.code)) failed_ = finding.mailbox + ": " + finding.text;
   step_.findings.push_back(std::move(finding));
 }
 

@@ -32,6 +32,8 @@ class PassNotes {
   const std::set<std::string>& touched() const noexcept { return touched_; }
   /// A mailbox that could not be brought in step, and why; empty: all were.
   const std::string& left_behind() const noexcept { return left_behind_; }
+  /// A mailbox that one side has refused, and why; empty: none.
+  const std::string& failed() const noexcept { return failed_; }
   /// Mailboxes of the account itself that are not carried, by wire name.
   const std::set<std::string>& left_out() const noexcept { return left_out_; }
 
@@ -39,6 +41,7 @@ class PassNotes {
   JournalStep step_{};
   std::set<std::string> touched_{};
   std::string left_behind_{};
+  std::string failed_{};
   std::set<std::string> left_out_{};
   std::set<std::pair<std::string, std::string>> told_{};  // of what each pass says again: code, mailbox
 };
