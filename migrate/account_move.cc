@@ -323,6 +323,7 @@ struct AccountMove::Impl {
     auto figures = co_await ends->pass(cursors, rules, events);
     if (figures) so_far = *figures;
     count(before, so_far);
+    if (so_far.changes() >= options.small_changes || so_far.octets >= options.small_octets) record.verified_in_full = false;
     messages_counter().add(so_far.appended);
     octets_counter().add(so_far.octets);
     left_behind = notes.left_behind();

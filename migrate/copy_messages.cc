@@ -154,12 +154,15 @@ void MessageCopier::check(Held& held) {
 net::Task<void> MessageCopier::commit(Batch batch) {
   std::vector<Message> messages;
   messages.reserve(batch.messages.size());
+  NumberSet uids;
   for (auto& held : batch.messages) {
     check(held);
+    uids.add(held.about.uid);
     messages.push_back({held.about, held.octets});
   }
   RELAIS_CO_TRY_VOID(co_await state_.target.append(pair_.target, std::move(messages)));
-  if (state_.rules.read_back) RELAIS_CO_TRY_VOID(co_await read_back(batch));
+  state_.written(pair_.target, uids);
+  if (state_.rules.read_back) RELAIS_CO_TRY_VOID(co_await read_back(batch, uids));
   state_.figures.appended += batch.messages.size();
   state_.figures.octets += batch.octets;
   state_.progress();
@@ -167,9 +170,7 @@ net::Task<void> MessageCopier::commit(Batch batch) {
 }
 
 // What is not as it was received is taken away: it is below the next UID then, so that the next pass makes the mailbox anew.
-net::Task<void> MessageCopier::read_back(const Batch& batch) {
-  NumberSet uids;
-  for (const auto& held : batch.messages) uids.add(held.about.uid);
+net::Task<void> MessageCopier::read_back(const Batch& batch, const NumberSet& uids) {
   RELAIS_CO_TRY(const auto digests, co_await state_.target.digests(pair_.target, uids));
   auto lies = digests.begin();
   NumberSet wrong;

@@ -70,7 +70,7 @@ class MessageCopier final : public MessageReceiver {
   net::Task<void> read(Source& source, const std::vector<NumberSet>& requests);
   net::Task<void> hand_over();
   net::Task<void> commit(Batch batch);
-  net::Task<void> read_back(const Batch& batch);
+  net::Task<void> read_back(const Batch& batch, const NumberSet& uids);
   void check(Held& held);
 
   MirrorState& state_;

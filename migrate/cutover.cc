@@ -221,6 +221,7 @@ class Attempt {
     events_.in_step = [this](const SourceMailbox& mailbox, const TargetMailbox&, Cursor cursor) { return in_step(mailbox, cursor); };
     events_.gone = [this](std::string wire) { return gone(std::move(wire)); };
     events_.finding = [this](Finding finding) { notes_.finding(std::move(finding)); };
+    events_.written = [this](const std::string& mailbox, const NumberSet& uids) { notes_.written(mailbox, uids); };
     events_.postponed = [this](const SourceMailbox& mailbox, const Error& why) { notes_.postponed(mailbox, why); };
     rules_ = std::move(rules);
     pass_.emplace(executor_, ends_.pass(cursors_, rules_, events_));
@@ -263,6 +264,10 @@ class Attempt {
     rules.only.assign(notes_.touched().begin(), notes_.touched().end());
     // No mailboxes would mean all of them.
     rules.depth = rules.only.empty() ? VerifyDepth::counters : VerifyDepth::messages;
+    // All was compared while the account was in use: what the final delta has written is left, and the counters.
+    rules.written = notes_.written();
+    for (const auto& mailbox : rules.only) rules.written.try_emplace(mailbox);
+    rules.cursors = cursors_;
     rules.known = known_;
     verification_.emplace(executor_, ends_.verify(std::move(rules)));
     if (!co_await verification_->until(deadline_)) co_return Release::limit;

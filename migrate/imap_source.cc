@@ -26,6 +26,10 @@ std::unexpected<Error> failed(Error error) { return fail(as_source(std::move(err
 /// A NO that may be about one of the messages asked for: Dovecot says [SERVERBUG] where it can't read one.
 bool is_of_a_message(const Error& error) { return error.fault == Fault::refused || error.code == "SERVERBUG"; }
 
+std::string items_of_everything(const imap::ClientMailbox& selected) {
+  return selected.highest_mod_seq ? "(UID FLAGS RFC822.SIZE INTERNALDATE MODSEQ)" : "(UID FLAGS RFC822.SIZE INTERNALDATE)";
+}
+
 class ImapSource final : public Source {
  public:
   ImapSource(std::unique_ptr<imap::Client> client, ImapSourceLimits limits) : client_(std::move(client)), limits_(limits) {}
@@ -37,6 +41,7 @@ class ImapSource final : public Source {
   net::Task<SourceChanges> changes(const SourceMailbox& mailbox, Cursor since, const NumberSet& known) override;
   net::Task<void> messages(const SourceMailbox& mailbox, NumberSet uids, MessageReceiver& receiver) override;
   net::Task<std::vector<SourceMessage>> everything(const SourceMailbox& mailbox) override;
+  net::Task<std::vector<SourceMessage>> everything(const SourceMailbox& mailbox, NumberSet uids) override;
   net::Task<SourceExtras> extras(const SourceListing& listing) override;
   net::Task<void> wait(net::Deadline deadline) override;
   std::chrono::microseconds round_trip() const noexcept override { return client_->round_trip(); }
@@ -48,6 +53,8 @@ class ImapSource final : public Source {
   std::string status_items() const;
   net::Task<void> ask_states(std::vector<SourceMailbox>& mailboxes);
   net::Task<imap::ClientMailbox> examine(std::string wire, std::optional<imap::ClientSelect::Qresync> qresync);
+  /// Selected anew, whatever was selected: what is there now. With the UIDVALIDITY that the caller knows.
+  net::Task<imap::ClientMailbox> examine_again(const SourceMailbox& mailbox);
   /// A mailbox of which messages are asked for: selected, and with the UIDVALIDITY that the caller knows.
   net::Task<void> enter(const SourceMailbox& mailbox);
   net::Task<std::vector<SourceMessage>> fetch_all(std::string set, std::string items, std::string modifiers);
@@ -266,13 +273,31 @@ net::Task<SourceChanges> ImapSource::changes(const SourceMailbox& mailbox, Curso
   co_return out;
 }
 
-net::Task<std::vector<SourceMessage>> ImapSource::everything(const SourceMailbox& mailbox) {
-  RELAIS_CO_TRY(const auto found, co_await examine(mailbox.wire, std::nullopt));
+net::Task<imap::ClientMailbox> ImapSource::examine_again(const SourceMailbox& mailbox) {
+  RELAIS_CO_TRY(auto found, co_await examine(mailbox.wire, std::nullopt));
   if (mailbox.state.uid_validity != 0 && found.uid_validity != mailbox.state.uid_validity) {
     co_return fail(Fault::refused, "the mailbox has another UIDVALIDITY", "UIDVALIDITY", mailbox.wire);
   }
-  co_return co_await complete(
-      found.exists, found.highest_mod_seq ? "(UID FLAGS RFC822.SIZE INTERNALDATE MODSEQ)" : "(UID FLAGS RFC822.SIZE INTERNALDATE)");
+  co_return found;
+}
+
+net::Task<std::vector<SourceMessage>> ImapSource::everything(const SourceMailbox& mailbox) {
+  RELAIS_CO_TRY(const auto found, co_await examine_again(mailbox));
+  co_return co_await complete(found.exists, items_of_everything(found));
+}
+
+net::Task<std::vector<SourceMessage>> ImapSource::everything(const SourceMailbox& mailbox, NumberSet uids) {
+  RELAIS_CO_TRY(const auto found, co_await examine_again(mailbox));
+  std::vector<SourceMessage> out;
+  if (found.exists == 0) co_return out;
+  for (const auto& set : imap::set_texts(uids)) {
+    RELAIS_CO_TRY(auto some, co_await fetch_all(set, items_of_everything(found), ""));
+    out.insert(out.end(), std::make_move_iterator(some.begin()), std::make_move_iterator(some.end()));
+  }
+  // Servers tell of what changes meanwhile, whatever was asked for.
+  std::erase_if(out, [&uids](const SourceMessage& message) { return !uids.contains(message.uid); });
+  sort_messages(out);
+  co_return out;
 }
 
 // A FETCH that is refused is asked again in halves, down to the one message that the server cannot read.

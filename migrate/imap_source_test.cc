@@ -138,9 +138,9 @@ TEST(ImapListing, NamesAreThoseThatTheStorageLists) {
   const std::string apart = "Cafe\xcc\x81";
   listed.mailboxes = names({"INBOX", apart + "/x", "twice " + composed, "twice " + apart, "a//b", std::string(256, 'x')});
   listed.subscribed = names({apart + "/x", "gone " + apart, "a//b"});
-  EXPECT_EQ(text_of(make_listing({}, listed)), "INBOX=INBOX 0/0/0/0\n" + composed + "/x~=" + apart + "/x 0/0/0/0 subscribed\ntwice " + composed +
-                                                   "=twice " + composed + " 0/0/0/0\n+" + composed + "/x\n+gone " + composed + "\nleft twice " +
-                                                   apart + "\nleft a//b\nleft " + std::string(256, 'x') + "\n");
+  EXPECT_EQ(text_of(make_listing({}, listed)), "INBOX=INBOX 0/0/0/0\n" + composed + "/x~=" + apart + "/x 0/0/0/0 subscribed\ntwice " +
+                                                   composed + "=twice " + composed + " 0/0/0/0\n+" + composed + "/x\n+gone " + composed +
+                                                   "\nleft twice " + apart + "\nleft a//b\nleft " + std::string(256, 'x') + "\n");
   // Elsewhere such a name is written in a way that gives back the client's own octets.
   listed = {.mailboxes = names({"INBOX." + apart})};
   EXPECT_EQ(text_of(make_listing({'.', "INBOX."}, listed)), "Cafe%CC%81=INBOX." + apart + " 0/0/0/0\n");
@@ -360,6 +360,30 @@ TEST(ImapSource, AnotherUidValidityThanTheCallerKnows) {
                              co_return word_for((co_await source.messages(mailbox, NumberSet({1, 3}), collector)).error());
                            });
   EXPECT_EQ(talked.result, "refused UIDVALIDITY");
+}
+
+TEST(ImapSource, EverythingOfSome) {
+  const std::string selected = "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\nr2 OK\r\n* 9 EXISTS\r\n* OK [UIDVALIDITY 5] x\r\nr3 OK\r\n";
+  const auto ask = [](std::uint32_t validity) {
+    return [validity](Source& source) -> awaitable<std::string> {
+      SourceMailbox mailbox;
+      mailbox.wire = "INBOX";
+      mailbox.state.uid_validity = validity;
+      NumberSet uids({3, 4});
+      uids.add(9);
+      const auto found = co_await source.everything(mailbox, uids);
+      co_return found ? text_of(*found) : word_for(found.error());
+    };
+  };
+  // One is gone, and one that nobody asked for has changed.
+  const auto talked = talk("NAMESPACE",
+                           selected +
+                               "* 8 FETCH (UID 9 FLAGS (\\Seen) RFC822.SIZE 3)\r\n* 2 FETCH (UID 2 FLAGS ())\r\n"
+                               "* 3 FETCH (UID 3 FLAGS () RFC822.SIZE 4)\r\nr4 OK\r\n",
+                           ask(5));
+  EXPECT_EQ(talked.result, "3:0 4 octets; 9:1 3 octets");
+  EXPECT_TRUE(talked.said.ends_with("EXAMINE \"INBOX\"\r\nr4 UID FETCH 3:4,9 (UID FLAGS RFC822.SIZE INTERNALDATE)\r\n")) << talked.said;
+  EXPECT_EQ(talk("NAMESPACE", selected, ask(6)).result, "refused UIDVALIDITY");
 }
 
 TEST(ImapSource, Extras) {

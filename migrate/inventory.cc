@@ -82,6 +82,7 @@ net::Task<AccountInventory> take_inventory(Source& source, std::int64_t now) {
   const SourceMailbox* fullest = nullptr;
   std::uint64_t most = 0;
   Sample sample;
+  Clock::duration read_in{0};
   for (const auto& mailbox : out.listing.mailboxes) {
     if (!mailbox.selectable || mailbox.state.uid_validity == 0) continue;
     const auto began = Clock::now();
@@ -96,7 +97,7 @@ net::Task<AccountInventory> take_inventory(Source& source, std::int64_t now) {
       continue;
     }
     RELAIS_CO_TRY(const auto all, std::move(messages));
-    if (mailbox.name == "INBOX") out.inbox_read_in = std::chrono::ceil<std::chrono::milliseconds>(Clock::now() - began);
+    read_in += Clock::now() - began;
     out.counts.push_back(count_mailbox(mailbox.name, all, now));
     if (all.size() <= most) continue;
     most = all.size();
@@ -107,6 +108,7 @@ net::Task<AccountInventory> take_inventory(Source& source, std::int64_t now) {
     RELAIS_CO_TRY_VOID(co_await read_sample(source, *fullest, std::move(sample.small), out));
     RELAIS_CO_TRY_VOID(co_await read_sample(source, *fullest, std::move(sample.large), out));
   }
+  out.read_in = std::chrono::ceil<std::chrono::milliseconds>(read_in);
   RELAIS_CO_TRY(out.extras, co_await source.extras(out.listing));
   const auto began = Clock::now();
   RELAIS_CO_TRY(const auto again, co_await source.list());

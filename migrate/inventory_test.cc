@@ -60,6 +60,9 @@ class FakeSource final : public Source {
     for (const auto& one : kept[mailbox.name]) out.push_back(one.about);
     co_return out;
   }
+  net::Task<std::vector<SourceMessage>> everything(const SourceMailbox&, NumberSet) override {
+    co_return fail(Fault::refused, "not asked for");
+  }
   net::Task<SourceExtras> extras(const SourceListing&) override {
     SourceExtras extras;
     extras.quota = {{"", "STORAGE", 1, 2}};

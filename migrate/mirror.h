@@ -24,6 +24,8 @@ struct MirrorEvents {
   /// The source has no such mailbox any more: its cursor is void. By wire name. An Error ends the pass.
   std::function<net::Task<void>(std::string wire)> gone{};
   std::function<void(Finding)> finding{};
+  /// Messages were appended, expunged, or given flags: by storage name. Before in_step(), and in a pass that is cut off too.
+  std::function<void(const std::string& mailbox, const NumberSet& uids)> written{};
   /// A mailbox could not be brought in step because it changed hands meanwhile (was removed, renamed, made anew): the next pass will.
   std::function<void(const SourceMailbox&, const Error&)> postponed{};
   /// After each transaction of the target: what this pass has done so far. The last one stands where the pass ends with an Error.

@@ -213,6 +213,7 @@ net::Task<void> MailboxMirror::make_anew(std::uint32_t uid_validity) {
 net::Task<void> MailboxMirror::expunge(const NumberSet& uids, ModSeq mod_seq) {
   for (const auto& some : in_batches(uids, kStep)) {
     RELAIS_CO_TRY_VOID(co_await state_.target.expunge(pair_.target, some, mod_seq));
+    state_.written(pair_.target, some);
     changed_ = true;
     state_.figures.expunged += some.count();
     state_.progress();
@@ -235,7 +236,10 @@ net::Task<void> MailboxMirror::set_flags(std::vector<SourceMessage> messages, bo
     const auto count = std::min<std::size_t>(kStep, messages.size() - i);
     const auto first = messages.begin() + static_cast<std::ptrdiff_t>(i);
     std::vector<SourceMessage> some(std::make_move_iterator(first), std::make_move_iterator(first + static_cast<std::ptrdiff_t>(count)));
+    NumberSet uids;
+    for (const auto& message : some) uids.add(message.uid);
     RELAIS_CO_TRY_VOID(co_await state_.target.set_flags(pair_.target, std::move(some)));
+    state_.written(pair_.target, uids);
     changed_ = true;
     state_.figures.flags += count;
     state_.progress();

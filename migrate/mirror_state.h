@@ -22,6 +22,9 @@ struct MirrorState {
   void find(Finding finding) const {
     if (events.finding) events.finding(std::move(finding));
   }
+  void written(const TargetMailbox& mailbox, const NumberSet& uids) const {
+    if (events.written) events.written(mailbox.name, uids);
+  }
   void progress() const {
     if (events.progress) events.progress(figures);
   }

@@ -65,7 +65,7 @@ struct Account {
     return out;
   }
   std::string verified(VerifyRules how = {.depth = VerifyDepth::digests}) {
-    MemorySource source(server);
+    MemorySource source(server, verify_hook);
     const auto differences = await(verify(source, target, std::move(how)));
     if (!differences) return differences.error().text;
     std::string out;
@@ -76,6 +76,7 @@ struct Account {
   MemoryServer server;
   MemoryTarget target;
   testing::Hook hook{};
+  testing::Hook verify_hook{};
   Cursors cursors{};
   MirrorRules rules{};
   MirrorEvents events{};
@@ -332,6 +333,56 @@ TEST(Mirror, DoesNotTakeAnotherMailboxForARenamedOne) {
   EXPECT_EQ(done->appended, 3U);
   EXPECT_EQ(account.difference(), "");
   EXPECT_EQ(account.verified(), "");
+}
+
+/// What a small delta has written is what verification looks into, where nothing else can have changed.
+TEST(Mirror, VerifyLooksIntoWhatWasWritten) {
+  for (const auto kind : {Kind::plain, Kind::condstore, Kind::qresync}) {
+    SCOPED_TRACE(static_cast<int>(kind));
+    Account account(kind);
+    const auto flag = [&account](Uid uid, storage::FlagBits flags) {
+      auto& inbox = account.server.mailboxes.at("INBOX");
+      inbox.messages.at(uid).flags = flags;
+      account.server.touched(inbox, uid);
+    };
+    for (const auto* octets : {"one", "two", "three", "four"}) account.server.append("INBOX", message(octets));
+    ASSERT_TRUE(account.pass());
+    VerifyRules rules{.only = {"INBOX"}};
+    account.events.written = [&rules](const std::string& mailbox, const NumberSet& uids) { rules.written[mailbox].add(uids); };
+    account.server.append("INBOX", message("five"));
+    flag(2, storage::kSeen);
+    account.server.expunge("INBOX", 3);
+    ASSERT_TRUE(account.pass());
+    EXPECT_EQ(rules.written.at("INBOX").to_string(), "2:3,5");
+    rules.cursors = account.cursors;
+    std::string asked;
+    account.verify_hook = [&asked](std::string_view step) -> Result<void> {
+      asked += std::string(step) + "\n";
+      return {};
+    };
+    EXPECT_EQ(account.verified(rules), "");
+    EXPECT_EQ(asked, "list\neverything of some\n");
+
+    auto& here = account.target.mailboxes.at("INBOX").messages;
+    const auto as_it_should_be = here;
+    here.at(2).flags = 0;
+    EXPECT_EQ(account.verified(rules), "flags-differ INBOX 2\n");
+    here = as_it_should_be;
+    here.erase(5);
+    here[3] = message("three");  // the counters agree
+    EXPECT_EQ(account.verified(rules), "extra INBOX 3\nmissing INBOX 5\n");
+    here = as_it_should_be;
+    here.erase(1);
+    EXPECT_EQ(account.verified(rules), "count-differs INBOX\nmissing INBOX 1\n") << "looked into in full";
+    here = as_it_should_be;
+    flag(4, storage::kSeen);  // since the delta
+    EXPECT_EQ(account.verified(rules), kind == Kind::plain ? "" : "flags-differ INBOX 4\n");
+    asked.clear();
+    rules.written["INBOX"].clear();
+    rules.cursors.begin()->second.highest_mod_seq = account.server.mailboxes.at("INBOX").highest_mod_seq;
+    EXPECT_EQ(account.verified(rules), "");
+    EXPECT_EQ(asked, "list\n") << "counters alone";
+  }
 }
 
 TEST(Mirror, SpecialUsesPassOn) {

@@ -54,6 +54,11 @@ class MailSource final : public Source {
   }
 
   net::Task<std::vector<SourceMessage>> everything(const SourceMailbox& mailbox) override { co_return about(mail_.all()[mailbox.name]); }
+  net::Task<std::vector<SourceMessage>> everything(const SourceMailbox& mailbox, NumberSet uids) override {
+    auto all = about(mail_.all()[mailbox.name]);
+    std::erase_if(all, [&uids](const SourceMessage& message) { return !uids.contains(message.uid); });
+    co_return all;
+  }
   net::Task<SourceExtras> extras(const SourceListing&) override { co_return SourceExtras{}; }
   net::Task<void> wait(net::Deadline) override { co_return Result<void>{}; }
   std::chrono::microseconds round_trip() const noexcept override { return {}; }

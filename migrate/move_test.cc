@@ -323,6 +323,40 @@ TEST_F(MoveTest, ADifferenceInTheFreezeIsMendedAndTriedAgain) {
   EXPECT_THAT(w.findings(), IsEmpty());
 }
 
+TEST_F(MoveTest, WhatTheFinalDeltaHasWrittenIsComparedInTheFreeze) {
+  tail();
+  EXPECT_THAT(w.script.asked.only, IsEmpty());
+  w.script.before_pass = [this](bool frozen) -> net::Task<void> {
+    if (frozen) {
+      w.source.append("INBOX", "last");
+      w.source.erase("INBOX", 1);
+    }
+    co_return Result<void>{};
+  };
+  ASSERT_TRUE(w.move());
+  expect_switched();
+  EXPECT_EQ(w.script.asked.depth, VerifyDepth::messages);
+  EXPECT_THAT(w.script.asked.only, ElementsAre("INBOX"));
+  ASSERT_THAT(w.script.asked.written, ElementsAre(::testing::Key("INBOX")));
+  EXPECT_EQ(w.script.asked.written.at("INBOX").to_string(), "1,3");
+  EXPECT_EQ(w.script.asked.cursors.at("INBOX").messages, 2U);
+}
+
+TEST_F(MoveTest, AfterMuchHasComeAllIsComparedAgain) {
+  tail();
+  ASSERT_EQ(w.script.verified, 1U);
+  w.source.append("INBOX", "little");
+  ASSERT_TRUE(w.move({.copy = true, .cut_over = false}, 4));
+  EXPECT_EQ(w.script.verified, 1U);
+  w.options.small_changes = 4;
+  w.source.append("INBOX", "much");
+  ASSERT_TRUE(w.move({.copy = true, .cut_over = false}, 4));
+  EXPECT_EQ(w.script.verified, 2U);
+  EXPECT_TRUE(w.stage().verified_in_full);
+  ASSERT_TRUE(w.move());
+  expect_switched();
+}
+
 TEST_F(MoveTest, AMailboxThatFailsInTheFreezeReleases) {
   tail();
   std::uint64_t epoch = 1;

@@ -123,6 +123,21 @@ AccountState ModelShard::now() const {
 
 namespace {
 
+/// What is in one of the two and not the same in the other.
+NumberSet changed(const Mail::Mailbox& now, const Mail::Mailboxes& all, const std::string& name) {
+  const auto before = all.find(name);
+  NumberSet uids;
+  for (const auto& [uid, text] : now) {
+    const auto same = before == all.end() ? now.end() : before->second.find(uid);
+    if (before == all.end() || same == before->second.end() || same->second != text) uids.add(uid);
+  }
+  if (before == all.end()) return uids;
+  for (const auto& [uid, text] : before->second) {
+    if (!now.contains(uid)) uids.add(uid);
+  }
+  return uids;
+}
+
 class ModelEnds final : public MoveEnds {
  public:
   ModelEnds(Mail& source, ModelShard& shard, Script& script) : source_(source), shard_(shard), script_(script) {}
@@ -152,6 +167,7 @@ class ModelEnds final : public MoveEnds {
       if (const auto same = here.find(name); same != here.end() && same->second == content && cursors.contains(name)) continue;
       if (events.budget && !rules.frozen) RELAIS_CO_TRY_VOID(co_await events.budget(content.size(), content.size()));
       RELAIS_CO_TRY_VOID(shard_.import(name, content));
+      if (events.written) events.written(name, changed(content, here, name));
       figures.appended += content.size();
       if (events.progress) events.progress(figures);
       const Cursor cursor{.uid_validity = 1,
@@ -172,6 +188,7 @@ class ModelEnds final : public MoveEnds {
 
   net::Task<std::vector<Finding>> verify(VerifyRules rules) override {
     if (script_.before_verify) RELAIS_CO_TRY_VOID(co_await script_.before_verify());
+    script_.asked = rules;
     if (rules.only.empty() && rules.depth != VerifyDepth::counters) ++script_.verified;
     std::vector<Finding> found;
     const auto there = source_.all();

@@ -87,6 +87,7 @@ struct Script {
   std::uint64_t passes = 0;
   std::uint64_t opened = 0;
   std::uint64_t verified = 0;  ///< in full
+  VerifyRules asked{};         ///< of the last verification
 };
 
 /// Delegates to a directory; changes of placements fail on demand.

@@ -5,6 +5,8 @@
 #include "migrate/mirror.h"
 
 #include <cstddef>
+#include <functional>
+#include <map>
 #include <set>
 #include <span>
 #include <string>
@@ -20,8 +22,10 @@ class PassNotes {
   void in_step(const SourceMailbox& mailbox, Cursor cursor);
   void gone(std::string wire);
   void finding(Finding finding);
+  void written(const std::string& mailbox, const NumberSet& uids) { written_[mailbox].add(uids); }
   void postponed(const SourceMailbox& mailbox, const Error& why);
-  /// The pass has come to its end: a mailbox that it has not told to be left out is not any more. @param known  as for take()
+  /// The pass has come to its end: a mailbox that it has not told to be left out, or to have failed, is not any more.
+  /// @param known  as for take()
   void complete(std::span<const Finding> known);
 
   std::size_t size() const noexcept { return step_.mailboxes.size() + step_.gone.size() + step_.findings.size(); }
@@ -30,6 +34,8 @@ class PassNotes {
   JournalStep take(std::span<const Finding> known);
   /// Storage names of the mailboxes that something was done to.
   const std::set<std::string>& touched() const noexcept { return touched_; }
+  /// The messages of each that were appended, expunged, or given flags.
+  const std::map<std::string, NumberSet, std::less<>>& written() const noexcept { return written_; }
   /// A mailbox that could not be brought in step, and why; empty: all were.
   const std::string& left_behind() const noexcept { return left_behind_; }
   /// A mailbox that one side has refused, and why; empty: none.
@@ -40,6 +46,7 @@ class PassNotes {
  private:
   JournalStep step_{};
   std::set<std::string> touched_{};
+  std::map<std::string, NumberSet, std::less<>> written_{};
   std::string left_behind_{};
   std::string failed_{};
   std::set<std::string> left_out_{};

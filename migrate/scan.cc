@@ -278,7 +278,7 @@ std::uint64_t AccountInventory::octets() const noexcept {
 
 std::chrono::milliseconds predicted_freeze(const AccountInventory& inventory) {
   auto freeze = kOurCommits + inventory.listed_in + std::chrono::ceil<std::chrono::milliseconds>(kRoundTrips * inventory.round_trip);
-  if (!inventory.traits.mod_seqs) freeze += inventory.inbox_read_in;
+  if (!inventory.traits.mod_seqs) freeze += inventory.read_in;
   return freeze;
 }
 

@@ -75,8 +75,8 @@ struct AccountInventory {
   SourceExtras extras{};
   std::vector<Finding> findings{};  ///< of reading: mailboxes and messages that cannot be read, sizes that are wrong
   ReadingCost cost{};
-  std::chrono::milliseconds listed_in{0};      ///< a listing when nothing is new: what each delta costs
-  std::chrono::milliseconds inbox_read_in{0};  ///< all flags of INBOX: what each delta costs where there are no MODSEQs
+  std::chrono::milliseconds listed_in{0};  ///< a listing when nothing is new: what each delta costs
+  std::chrono::milliseconds read_in{0};    ///< all flags of all mailboxes: what each delta costs where there are no MODSEQs
   std::chrono::microseconds round_trip{0};
 
   std::uint64_t messages() const noexcept;

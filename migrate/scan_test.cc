@@ -224,10 +224,10 @@ TEST(Scan, PredictedFreeze) {
   EXPECT_EQ(predicted_freeze(account), 50ms);
   account.listed_in = 20ms;
   account.round_trip = 1'500us;
-  account.inbox_read_in = 300ms;
+  account.read_in = 300ms;
   EXPECT_EQ(predicted_freeze(account), 79ms);
   account.traits.mod_seqs = false;
-  EXPECT_EQ(predicted_freeze(account), 379ms) << "the flags of what clients have open are read again";
+  EXPECT_EQ(predicted_freeze(account), 379ms) << "the flags of all messages are read again";
 }
 
 TEST(Scan, Words) {

@@ -135,6 +135,8 @@ class Source {
   virtual net::Task<void> messages(const SourceMailbox& mailbox, NumberSet uids, MessageReceiver& receiver) = 0;
   /// Every message with flags, size, date, MODSEQ, ascending UID: for verification.
   virtual net::Task<std::vector<SourceMessage>> everything(const SourceMailbox& mailbox) = 0;
+  /// The same of these; those that are gone are passed over.
+  virtual net::Task<std::vector<SourceMessage>> everything(const SourceMailbox& mailbox, NumberSet uids) = 0;
   virtual net::Task<SourceExtras> extras(const SourceListing& listing) = 0;
 
   /// Returns when something may have changed in INBOX, or at the deadline. Costs nothing meanwhile where the place can tell (IDLE); else

@@ -5,6 +5,7 @@
 #include <boost/asio/this_coro.hpp>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 namespace relais::migrate {
@@ -65,14 +66,20 @@ class StoreTarget final : public Target {
     return import_.expunge(account_, id_of(mailbox), std::move(uids), dictated(mod_seq));
   }
   net::Task<void> set_counters(const TargetMailbox& mailbox, Uid uid_next, ModSeq highest_mod_seq) override;
-  net::Task<std::vector<SourceMessage>> flags(const TargetMailbox& mailbox) override { return fetch(mailbox, storage::kFetchFlags); }
+  net::Task<std::vector<SourceMessage>> flags(const TargetMailbox& mailbox) override {
+    return fetch(mailbox, storage::kFetchFlags, std::nullopt);
+  }
   net::Task<std::vector<SourceMessage>> everything(const TargetMailbox& mailbox) override {
-    return fetch(mailbox, storage::kFetchFlags | storage::kFetchMeta);
+    return fetch(mailbox, storage::kFetchFlags | storage::kFetchMeta, std::nullopt);
+  }
+  net::Task<std::vector<SourceMessage>> everything(const TargetMailbox& mailbox, NumberSet uids) override {
+    return fetch(mailbox, storage::kFetchFlags | storage::kFetchMeta, std::move(uids));
   }
   net::Task<std::vector<TargetDigest>> digests(const TargetMailbox& mailbox, NumberSet uids) override;
 
  private:
-  net::Task<std::vector<SourceMessage>> fetch(const TargetMailbox& mailbox, std::uint32_t fields);
+  /// @param some  nullopt: all
+  net::Task<std::vector<SourceMessage>> fetch(const TargetMailbox& mailbox, std::uint32_t fields, std::optional<NumberSet> some);
 
   storage::Store& store_;
   storage::Import& import_;
@@ -147,12 +154,14 @@ net::Task<void> StoreTarget::set_counters(const TargetMailbox& mailbox, Uid uid_
   co_return co_await import_.set_counters(account_, id_of(mailbox), counters);
 }
 
-net::Task<std::vector<SourceMessage>> StoreTarget::fetch(const TargetMailbox& mailbox, std::uint32_t fields) {
+net::Task<std::vector<SourceMessage>> StoreTarget::fetch(const TargetMailbox& mailbox, std::uint32_t fields,
+                                                         std::optional<NumberSet> some) {
   RELAIS_CO_TRY(const auto view, co_await import_.open(account_, id_of(mailbox)));
+  const auto uids = some ? view.uids.intersect(*some) : view.uids;
   std::vector<SourceMessage> out;
-  out.reserve(view.info.messages);
+  out.reserve(uids.count());
   storage::FetchBatch batch;
-  storage::FetchRequest request{.uids = &view.uids, .fields = fields};
+  storage::FetchRequest request{.uids = &uids, .fields = fields};
   while (request.first != 0) {
     RELAIS_CO_TRY_VOID(co_await import_.fetch(account_, id_of(mailbox), request, batch));
     for (const auto& message : batch.messages) {

@@ -166,6 +166,13 @@ TEST_P(StoreTargetTest, IsWhatTheSourceIs) {
   ASSERT_TRUE(pass(server));
   EXPECT_EQ(testing::difference(server, held()), "");
   EXPECT_EQ(verified(server), "");
+  const auto some = await(target->everything(await(target->list())->mailboxes.front(), *NumberSet::parse("1:3,5,4000")));
+  ASSERT_TRUE(some);
+  ASSERT_EQ(some->size(), 3U) << "1 was expunged";
+  EXPECT_EQ(some->at(0).uid, 2U);
+  EXPECT_EQ(some->at(0).internal_date, 1'700'000'002);
+  EXPECT_EQ(some->at(1).uid, 3U);
+  EXPECT_EQ(some->at(2).uid, 5U);
 
   // Served from here on.
   ASSERT_TRUE(await(store->importer().set_state(kAccount, AccountState::importing, AccountState::open)));

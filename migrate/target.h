@@ -82,6 +82,8 @@ class Target {
   virtual net::Task<std::vector<SourceMessage>> flags(const TargetMailbox& mailbox) = 0;
   /// And with dates.
   virtual net::Task<std::vector<SourceMessage>> everything(const TargetMailbox& mailbox) = 0;
+  /// The same of these, without those that are gone.
+  virtual net::Task<std::vector<SourceMessage>> everything(const TargetMailbox& mailbox, NumberSet uids) = 0;
   /// Of the octets as they lie there, ascending UID; without those that are gone.
   virtual net::Task<std::vector<TargetDigest>> digests(const TargetMailbox& mailbox, NumberSet uids) = 0;
 };

@@ -30,6 +30,14 @@ SourceMessage describe(Uid uid, const HeldMessage& message) {
   return out;
 }
 
+std::vector<SourceMessage> describe_some(const HeldMailbox& mailbox, const NumberSet& uids) {
+  std::vector<SourceMessage> out;
+  for (const auto& [uid, message] : mailbox.messages) {
+    if (uids.contains(uid)) out.push_back(describe(uid, message));
+  }
+  return out;
+}
+
 void set_flags_of(HeldMessage& held, const SourceMessage& message) {
   held.flags = message.system_flags;
   held.keywords = {message.keywords.begin(), message.keywords.end()};
@@ -280,6 +288,13 @@ net::Task<std::vector<SourceMessage>> MemorySource::everything(const SourceMailb
   co_return out;
 }
 
+net::Task<std::vector<SourceMessage>> MemorySource::everything(const SourceMailbox& mailbox, NumberSet uids) {
+  RELAIS_CO_TRY_VOID(co_await step("everything of some"));
+  RELAIS_CO_TRY(const auto* found, open(mailbox));
+  if (found->uid_validity != mailbox.state.uid_validity) co_return fail(Fault::refused, "another UIDVALIDITY", "UIDVALIDITY");
+  co_return describe_some(*found, uids);
+}
+
 net::Task<void> MemoryTarget::begin(std::string_view what) {
   co_await yield();
   co_return hook_ ? hook_(what) : Result<void>{};
@@ -444,6 +459,12 @@ net::Task<std::vector<SourceMessage>> MemoryTarget::everything(const TargetMailb
   std::vector<SourceMessage> out;
   for (const auto& [uid, message] : held->messages) out.push_back(describe(uid, message));
   co_return out;
+}
+
+net::Task<std::vector<SourceMessage>> MemoryTarget::everything(const TargetMailbox& mailbox, NumberSet uids) {
+  RELAIS_CO_TRY_VOID(co_await begin("target everything of some"));
+  RELAIS_CO_TRY(const auto* held, open(mailbox));
+  co_return describe_some(*held, uids);
 }
 
 net::Task<std::vector<TargetDigest>> MemoryTarget::digests(const TargetMailbox& mailbox, NumberSet uids) {

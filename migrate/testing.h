@@ -110,6 +110,7 @@ class MemorySource final : public Source {
   net::Task<SourceChanges> changes(const SourceMailbox& mailbox, Cursor since, const NumberSet& known) override;
   net::Task<void> messages(const SourceMailbox& mailbox, NumberSet uids, MessageReceiver& receiver) override;
   net::Task<std::vector<SourceMessage>> everything(const SourceMailbox& mailbox) override;
+  net::Task<std::vector<SourceMessage>> everything(const SourceMailbox& mailbox, NumberSet uids) override;
   net::Task<SourceExtras> extras(const SourceListing&) override { co_return SourceExtras{}; }
   net::Task<void> wait(net::Deadline) override { co_return Result<void>{}; }
   std::chrono::microseconds round_trip() const noexcept override { return {}; }
@@ -147,6 +148,7 @@ class MemoryTarget final : public Target {
   net::Task<void> set_counters(const TargetMailbox& mailbox, Uid uid_next, ModSeq highest_mod_seq) override;
   net::Task<std::vector<SourceMessage>> flags(const TargetMailbox& mailbox) override { return everything(mailbox); }
   net::Task<std::vector<SourceMessage>> everything(const TargetMailbox& mailbox) override;
+  net::Task<std::vector<SourceMessage>> everything(const TargetMailbox& mailbox, NumberSet uids) override;
   net::Task<std::vector<TargetDigest>> digests(const TargetMailbox& mailbox, NumberSet uids) override;
 
   std::map<std::string, HeldMailbox> mailboxes{};
