@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <utility>
 
 namespace relais::migrate {
@@ -78,6 +79,7 @@ class StoreTarget final : public Target {
   net::Task<std::vector<TargetDigest>> digests(const TargetMailbox& mailbox, NumberSet uids) override;
 
  private:
+  net::Task<std::vector<std::string>> keywords_in_use(const TargetMailbox& mailbox);
   /// @param some  nullopt: all
   net::Task<std::vector<SourceMessage>> fetch(const TargetMailbox& mailbox, std::uint32_t fields, std::optional<NumberSet> some);
 
@@ -92,10 +94,21 @@ net::Task<TargetListing> StoreTarget::list() {
   TargetListing out;
   for (auto& info : found) {
     if (info.subscribed) out.subscriptions.push_back(info.name);
-    if (info.exists) out.mailboxes.push_back(target_of(std::move(info)));
+    if (!info.exists) continue;
+    auto& mailbox = out.mailboxes.emplace_back(target_of(std::move(info)));
+    // Names stay until others need their places: which ones are in use matters where there is no other place.
+    if (mailbox.keywords.size() < traits_.max_keywords) continue;
+    RELAIS_CO_TRY(mailbox.keywords, co_await keywords_in_use(mailbox));
   }
   std::ranges::sort(out.subscriptions);
   co_return out;
+}
+
+net::Task<std::vector<std::string>> StoreTarget::keywords_in_use(const TargetMailbox& mailbox) {
+  RELAIS_CO_TRY(const auto messages, co_await flags(mailbox));
+  std::set<std::string> used;
+  for (const auto& message : messages) used.insert(message.keywords.begin(), message.keywords.end());
+  co_return std::vector<std::string>(used.begin(), used.end());
 }
 
 net::Task<NumberSet> StoreTarget::uids(const TargetMailbox& mailbox) {

@@ -184,6 +184,29 @@ TEST_P(StoreTargetTest, IsWhatTheSourceIs) {
   EXPECT_TRUE(changes->vanished.contains(1)) << "a client that was away is told";
 }
 
+// The storage keeps a keyword's place until another one needs it.
+TEST_P(StoreTargetTest, KeywordsThatNoMessageCarriesTakeNoRoom) {
+  begin();
+  MemoryServer server(MemoryServer::Kind::qresync);
+  const auto named = [](std::string_view prefix) {
+    std::set<std::string> keywords;
+    for (std::size_t i = 0; i < storage::kMaxKeywords; ++i) keywords.insert(std::string(prefix) + std::to_string(i));
+    return keywords;
+  };
+  server.append("INBOX", {.octets = "Subject: old\r\n\r\n", .keywords = named("old")});
+  server.append("INBOX", {.octets = "Subject: other\r\n\r\n"});
+  ASSERT_TRUE(pass(server));
+  ASSERT_EQ(findings.size(), 0U);
+  server.expunge("INBOX", 1);
+  ASSERT_TRUE(pass(server));
+  EXPECT_TRUE(await(target->list())->mailboxes.front().keywords.empty());
+  server.append("INBOX", {.octets = "Subject: new\r\n\r\n", .keywords = named("new")});
+  ASSERT_TRUE(pass(server));
+  EXPECT_EQ(findings.size(), 0U);
+  EXPECT_EQ(testing::difference(server, held()), "");
+  EXPECT_EQ(verified(server), "");
+}
+
 // Random changes before and while a pass runs, a pass that is cut off now and then.
 TEST_P(StoreTargetTest, FollowsAnAccountThatChanges) {
   begin();
