@@ -15,14 +15,15 @@ namespace {
 using Reader = ResponseReader;
 using Kind = Response::Kind;
 
-WireName name_of_mailbox(std::string wire) {
+/// @param separator  nullopt: not known, or there are no levels
+WireName name_of_mailbox(std::string wire, std::optional<char> separator) {
   WireName name;
   if (auto decoded = utf7_to_utf8(wire)) {
     name.utf8 = std::move(*decoded);
   } else if (is_utf8(wire)) {
     name.utf8 = wire;  // not encoded at all, or a bare "&"
   }
-  if (name.utf8) canonicalise_inbox(*name.utf8);
+  if (name.utf8) canonicalise_inbox(*name.utf8, separator.value_or('\0'));
   name.wire = std::move(wire);
   return name;
 }
@@ -91,7 +92,7 @@ ListedMailbox listed(Reader& in, bool lsub) {
   in.spaces();
   out.separator = separator(in);
   in.spaces();
-  out.name = name_of_mailbox(in.astring());
+  out.name = name_of_mailbox(in.astring(), out.separator);
   in.spaces();
   if (!in.accept('(')) return out;
   for (in.spaces(); in.ok() && !in.accept(')'); in.spaces()) {
@@ -101,7 +102,7 @@ ListedMailbox listed(Reader& in, bool lsub) {
       out.child_info = in.words_in_parentheses();
     } else if (item == "OLDNAME") {
       auto names = in.words_in_parentheses();
-      if (names.size() == 1) out.old_name = name_of_mailbox(std::move(names.front()));
+      if (names.size() == 1) out.old_name = name_of_mailbox(std::move(names.front()), out.separator);
     } else {
       in.value();
     }
@@ -115,9 +116,9 @@ MailboxStatus status(Reader& in) {
   in.spaces();
   // An unquoted name with spaces, as some servers send it, ends where the list begins.
   if (!in.peek('"') && !in.peek('{')) {
-    out.name = name_of_mailbox(std::string(trim(in.take(in.rest().find(" (")))));
+    out.name = name_of_mailbox(std::string(trim(in.take(in.rest().find(" (")))), std::nullopt);
   } else {
-    out.name = name_of_mailbox(in.astring());
+    out.name = name_of_mailbox(in.astring(), std::nullopt);
   }
   in.spaces();
   in.octet('(', "status items");
