@@ -12,6 +12,8 @@
 #include <atomic>
 #include <functional>
 #include <random>
+#include <string>
+#include <vector>
 
 namespace relais::net {
 namespace {
@@ -320,6 +322,51 @@ TEST(Pump, AHeldDirectionWaitsWhileTheOtherGoesOn) {
   EXPECT_EQ(all.got(*all.platform_stream), "two\n");
   EXPECT_EQ(all.joint->octets(Side::client), 8U);
   EXPECT_EQ(all.joint->octets(Side::server), 7U);
+}
+
+/// Passes a line at a time; `at_line` is called with each.
+struct PieceTap final : Tap {
+  Passage look(std::string_view octets) override {
+    shown.emplace_back(octets);
+    Passage passage{.pass = octets.find('\n') + 1};
+    if (at_line) at_line(octets.substr(0, passage.pass), passage);
+    return passage;
+  }
+  std::vector<std::string> shown;
+  std::function<void(std::string_view line, Passage& passage)> at_line;
+};
+
+TEST(Pump, AHoldBehindPiecesOfOneRead) {
+  Joined all;
+  PieceTap lines;
+  lines.at_line = [](std::string_view line, Passage& passage) { passage.hold = line == "three\n"; };
+  all.pump(&lines);
+  all.say(*all.user, "one\ntwo\nthree\nfour\n");
+  EXPECT_EQ(all.got(*all.platform_stream), "one\ntwo\nthree\n");
+  EXPECT_EQ(lines.shown, (std::vector<std::string>{"one\ntwo\nthree\nfour\n", "two\nthree\nfour\n", "three\nfour\n"}));
+  all.joint->resume(Side::client);
+  EXPECT_EQ(all.got(*all.platform_stream), "four\n");
+  EXPECT_EQ(lines.shown.back(), "four\n");
+  EXPECT_EQ(all.joint->octets(Side::client), 19U);
+}
+
+TEST(Pump, ATapIsAskedBehindPiecesOfOneRead) {
+  Joined all;
+  PieceTap lines;
+  bool asked = false;
+  lines.at_line = [&](std::string_view line, Passage& passage) {
+    if (line == "two\n") {
+      all.joint->ask(Side::client);
+      asked = true;
+    } else if (std::exchange(asked, false)) {
+      passage = {.pass = 0, .instead = "hello\n"};
+    }
+  };
+  all.pump(&lines);
+  all.say(*all.user, "one\ntwo\nthree\nfour\n");
+  EXPECT_EQ(all.got(*all.platform_stream), "one\ntwo\nhello\nthree\nfour\n");
+  EXPECT_EQ(lines.shown,
+            (std::vector<std::string>{"one\ntwo\nthree\nfour\n", "two\nthree\nfour\n", "three\nfour\n", "three\nfour\n", "four\n"}));
 }
 
 TEST(Pump, AnAskedTapPutsSomethingIn) {
