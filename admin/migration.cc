@@ -137,31 +137,31 @@ net::Task<void> Migration::open_journal() {
   co_return Result<void>{};
 }
 
-Result<void> Migration::open(net::LoopPool& loops) {
+void Migration::open(net::LoopPool& loops) {
   loops_ = &loops;
   parts_.gate.watch([this](AccountNumber account, directory::GuestKind kind) { used(account, kind); });
-  if (!std::filesystem::exists(Layout(dir_).migrate())) return {};
+  if (!std::filesystem::exists(Layout(dir_).migrate())) return;
   const auto work = [this]() -> net::Task<migrate::Recovered> {
     RELAIS_CO_TRY_VOID(co_await open_journal());
     co_return co_await migrate::recover(services_);
   };
   const auto recovered = net::asio::co_spawn(loops.at(0).executor(), work(), net::asio::use_future).get();
-  if (!recovered && !journal_) return fail(recovered.error());
   if (!recovered)
-    log::event(log::Level::error, "freezes not ended", {{"reason", recovered.error().text}, {"detail", recovered.error().detail}});
+    log::event(log::Level::error, journal_ ? "freezes not ended" : "no journal of moves",
+               {{"reason", recovered.error().text}, {"detail", recovered.error().detail}});
   else if (recovered->released + recovered->completed + recovered->waiting > 0)
     log::event(log::Level::warning, "freezes ended",
                {{"released", recovered->released}, {"completed", recovered->completed}, {"waiting", recovered->waiting}});
-  return {};
 }
 
-Result<void> Migration::start() {
+void Migration::start() {
   // On the loop: a session may just be having the journal made.
   const auto work = [this]() -> net::Task<void> {
     if (!runner_ || std::exchange(started_, true)) co_return Result<void>{};
     co_return co_await runner_->start();
   };
-  return net::asio::co_spawn(loops_->at(0).executor(), work(), net::asio::use_future).get();
+  if (const auto started = net::asio::co_spawn(loops_->at(0).executor(), work(), net::asio::use_future).get(); !started)
+    log::event(log::Level::error, "moves not taken up", {{"reason", started.error().text}, {"detail", started.error().detail}});
 }
 
 void Migration::stop() {

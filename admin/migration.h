@@ -73,10 +73,11 @@ class Migration final : public MoveAccess {
   Migration& operator=(const Migration&) = delete;
 
   /// Opens the journal where there is one, or an account could need one, and ends what a kill has left of freezes. The loops run, no
-  /// listener is open. Not on a loop. What goes wrong is logged: accounts that could not be settled get temporary failures until they are.
-  Result<void> open(net::LoopPool& loops);
+  /// listener is open. Not on a loop. What goes wrong is logged and harms nobody else: accounts that could not be settled get temporary
+  /// failures until they are, and the next command tries to open the journal again.
+  void open(net::LoopPool& loops);
   /// Moves of waves that run go on. Not on a loop.
-  Result<void> start();
+  void start();
   /// No move begins any more, those under way come to an end. Not on a loop.
   void stop();
   /// @return false where some were still going on at the limit. Not on a loop.

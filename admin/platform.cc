@@ -107,10 +107,10 @@ Result<void> Platform::open() {
   loops_.start();
   delivery_->start(loop);
   RELAIS_TRY_VOID(out_->start(loops_));
-  RELAIS_TRY_VOID(migration_->open(loops_));
+  migration_->open(loops_);
   RELAIS_TRY_VOID(watch_platforms());
   for (const auto& service : services_) service.listener->start();
-  RELAIS_TRY_VOID(migration_->start());
+  migration_->start();
   return {};
 }
 

@@ -453,3 +453,19 @@ def test_an_account_that_uses_pop3_is_not_switched_unasked(dovecot, platform):
     assert placement(platform, address) == "legacy"
     platform.run("migrate", "start", address, "--without-uidls")
     relais.wait_until(lambda: stage(platform, address)["stage"] == "native", "the account to move")
+
+
+def test_a_journal_that_cannot_be_opened_keeps_nobody_else_from_being_served(tmp_path):
+    with made(tmp_path / "p") as platform:
+        journal = platform.dir / "data" / "migrate"
+        journal.parent.mkdir(exist_ok=True)
+        journal.write_text("no folder")
+        platform.start()
+        address = platform.add_account("ada")
+        platform.deliver(address, message("here").decode())
+        with platform.imap(address) as client:
+            assert [key for key, _ in content(client, "INBOX")[1].values()] == ["here"]
+        assert platform.run("migrate", "status", check=False).returncode != 0
+        assert "no journal of moves" in platform.log()
+        journal.unlink()
+        assert platform.json("migrate", "status")["waves"] == [], "it takes no restart"
