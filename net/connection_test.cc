@@ -10,6 +10,7 @@
 
 #include <functional>
 #include <future>
+#include <latch>
 #include <thread>
 
 #include <sys/socket.h>
@@ -259,9 +260,11 @@ TEST(Connect, ARefusedPortIsTemporary) {
 }
 
 TEST(Shutdown, SessionsAtACommandBoundaryEndAndOthersFinish) {
+  std::latch started(2);
   std::promise<void> busy;
   // "slow" is answered only when its second half has come, though the stop comes in between.
-  auto session = [&busy](std::unique_ptr<Connection> connection) -> asio::awaitable<void> {
+  auto session = [&](std::unique_ptr<Connection> connection) -> asio::awaitable<void> {
+    started.count_down();
     for (;;) {
       auto woken = co_await connection->fill(in(kSoon), Awaiting::command);
       if (!woken) {
@@ -296,6 +299,7 @@ TEST(Shutdown, SessionsAtACommandBoundaryEndAndOthersFinish) {
   };
   auto first = asio::co_spawn(clients.at(0).context(), idle(), asio::use_future);
   auto second = asio::co_spawn(clients.at(0).context(), active(), asio::use_future);
+  started.wait();  // what has not been accepted by then never is
   busy.get_future().get();
   server.listener->stop();
   std::promise<bool> graceful;

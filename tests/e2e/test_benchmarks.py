@@ -18,7 +18,7 @@ def figures(script, directory, *arguments):
 def test_relay(tmp_path):
     taken, table = figures("relay.py", tmp_path, "--servers", "relais", "--connections", "3", "--sizes", "1024", "--count", "60")
     assert [(one["mode"], one["messages"]) for one in taken] == [("intake", 60), ("relay", 60), ("drain", 60)]
-    assert all(one["seconds"] > 0 and one["processor"] > 0 for one in taken)
+    assert all(one["seconds"] > 0 and one["processor"] >= 0 for one in taken)  # sixty messages may be no tick of the processor's clock
     assert all(f"{mode} " in table for mode in ("intake", "relay", "drain"))
 
 

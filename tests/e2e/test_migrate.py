@@ -234,7 +234,7 @@ def check_ledger(platform, address, reader, sender):
 
 @pytest.fixture(scope="module", params=legacy.ALL, ids=lambda make: make.name)
 def server(request, tmp_path_factory):
-    with request.param(tmp_path_factory.mktemp("legacy") / "server") as server:
+    with request.param(tmp_path_factory.mktemp("legacy") / "server", **legacy.of_many_sessions(request.param)) as server:
         yield server
 
 

@@ -110,6 +110,10 @@ class Clients(threading.Thread):
     def name(self):
         return self.server.prefix + self.dice.choice(["A", "B", "C", f"A{self.separator}x", f"B{self.separator}y"])
 
+    def leaf(self):
+        """One that has no others below it. Of parents that go, Courier's server ends (RENAME: "Not a directory"), and Dovecot lists names that it denies."""
+        return self.server.prefix + self.dice.choice(["C", f"A{self.separator}x", f"B{self.separator}y"])
+
     def act(self, client):
         """One thing that a client does. A server may refuse: the mailbox is not there, or is there already."""
         dice = self.dice
@@ -118,9 +122,9 @@ class Clients(threading.Thread):
         if kind == 0:
             client.create(quoted(self.name()))
         elif kind == 1:
-            client.delete(quoted(self.name()))
+            client.delete(quoted(self.leaf()))
         elif kind == 2:
-            client.rename(quoted(self.name()), quoted(self.server.prefix + f"renamed{dice.randrange(3)}"))
+            client.rename(quoted(self.leaf()), quoted(self.server.prefix + f"renamed{dice.randrange(3)}"))
         elif kind == 3:
             (client.subscribe if dice.random() < 0.5 else client.unsubscribe)(quoted(self.name()))
         elif kind < 10:
