@@ -247,6 +247,40 @@ def fill_disk(directory):
     return path
 
 
+class Mbsync:
+    """mbsync (isync) with an account on one side and `local`, Maildirs below the folder `home`, on the other."""
+
+    def __init__(self, platform, address, home):
+        self.home, self.local, self.config = home, home / "local", home / "mbsyncrc"
+        self.local.mkdir()
+        self.config.write_text(f"""
+IMAPStore remote
+Host localhost
+Port {platform.port('imaps')}
+SSLType IMAPS
+CertificateFile {platform.dir}/tls/certificate.pem
+User {address}
+Pass "{PASSWORD}"
+
+MaildirStore local
+Path {self.local}/
+Inbox {self.local}/INBOX
+SubFolders Verbatim
+
+Channel all
+Far :remote:
+Near :local:
+Patterns *
+Create Both
+Expunge Both
+SyncState *
+""")
+
+    def sync(self):
+        done = subprocess.run(["mbsync", "-c", self.config, "all"], capture_output=True, text=True, env={**os.environ, "HOME": str(self.home)})
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
 def wait_until(condition, what):
     """Polls: what is waited for happens in another process. ctest's own limit ends a wait that never does."""
     while True:

@@ -80,36 +80,9 @@ def test_mbsync_two_way_and_twice(platform, user, tmp_path):
     client = platform.imap(user)
     client.create("Work/2026")
     client.append("Work/2026", r"(\Seen \Flagged)", None, b"Subject: in a folder\r\n\r\nx\r\n")
-    (tmp_path / "local").mkdir()
-    config = tmp_path / "mbsyncrc"
-    config.write_text(f"""
-IMAPAccount relais
-Host localhost
-Port {platform.port('imaps')}
-SSLType IMAPS
-CertificateFile {platform.dir}/tls/certificate.pem
-User {user}
-Pass "{relais.PASSWORD}"
-
-IMAPStore remote
-Account relais
-
-MaildirStore local
-Path {tmp_path}/local/
-Inbox {tmp_path}/local/INBOX
-SubFolders Verbatim
-
-Channel all
-Far :remote:
-Near :local:
-Patterns *
-Create Both
-Expunge Both
-SyncState *
-""")
-    home = {"HOME": str(tmp_path)}
-    run("mbsync", "-c", config, "all", env=home)
-    local = tmp_path / "local"
+    mbsync = relais.Mbsync(platform, user, tmp_path)
+    local = mbsync.local
+    mbsync.sync()
     mails = sorted(path for path in (local / "INBOX").rglob("*") if path.is_file() and path.parent.name in ("new", "cur"))
     assert len(mails) == 20
     assert list((local / "Work" / "2026" / "cur").glob("*:2,FS"))
@@ -120,7 +93,7 @@ SyncState *
         status = [client.status(box, "(MESSAGES UIDNEXT UIDVALIDITY UNSEEN HIGHESTMODSEQ)")[1] for box in ("INBOX", "Work/2026")]
         return files, status
     before = picture()
-    run("mbsync", "-c", config, "all", env=home)
+    mbsync.sync()
     assert picture() == before
 
     # Both ways: a flag set here, a mail made here, a mail deleted there.
@@ -130,14 +103,14 @@ SyncState *
     client.select("INBOX")
     client.store("5", "+FLAGS", r"(\Deleted)")
     client.expunge()
-    run("mbsync", "-c", config, "all", env=home)
+    mbsync.sync()
     client.noop()
     assert len(client.search(None, "SEEN")[1][0].split()) == 1
     assert client.search(None, "SUBJECT", '"made here"')[1][0]
     mails = [path for path in (local / "INBOX").rglob("*") if path.is_file() and path.parent.name in ("new", "cur")]
     assert len(mails) == 20  # one deleted, one made
     before = picture()
-    run("mbsync", "-c", config, "all", env=home)
+    mbsync.sync()
     assert picture() == before
     client.logout()
 

@@ -1,7 +1,5 @@
 """Mailboxes under the names that an account's clients have known elsewhere: "INBOX.Sent" is found where it was."""
-import os
 import re
-import subprocess
 
 import pytest
 
@@ -135,38 +133,8 @@ def test_mbsync(platform, tmp_path):
     ok(client.append("INBOX.Work.2026", r"(\Seen \Flagged)", None, b"Subject: in a folder\r\n\r\nx\r\n"))
     for n in range(5):
         platform.deliver(address, b"Subject: mail %d\r\nMessage-ID: <%d@x>\r\n\r\nbody %d\r\n" % (n, n, n))
-    local = tmp_path / "local"
-    local.mkdir()
-    config = tmp_path / "mbsyncrc"
-    config.write_text(f"""
-IMAPAccount relais
-Host localhost
-Port {platform.port('imaps')}
-SSLType IMAPS
-CertificateFile {platform.dir}/tls/certificate.pem
-User {address}
-Pass "{relais.PASSWORD}"
-
-IMAPStore remote
-Account relais
-
-MaildirStore local
-Path {local}/
-Inbox {local}/INBOX
-SubFolders Verbatim
-
-Channel all
-Far :remote:
-Near :local:
-Patterns *
-Create Both
-Expunge Both
-SyncState *
-""")
-
-    def sync():
-        done = subprocess.run(["mbsync", "-c", config, "all"], capture_output=True, text=True, env={**os.environ, "HOME": str(tmp_path)})
-        assert done.returncode == 0, done.stdout + done.stderr
+    mbsync = relais.Mbsync(platform, address, tmp_path)
+    local, sync = mbsync.local, mbsync.sync
 
     def mails(box):
         return [path for path in box.rglob("*") if path.is_file() and path.parent.name in ("new", "cur")]

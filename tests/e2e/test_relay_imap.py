@@ -1,6 +1,5 @@
 """IMAP of accounts that still live on real Dovecot, Cyrus and Courier: nobody notices that we stand between."""
 import imaplib
-import os
 import re
 import subprocess
 
@@ -172,35 +171,11 @@ def test_mbsync_twice(front, server, tmp_path):
     address = "sync@example.test"
     add_account(front, server, address, *(message(n) for n in range(20)))
     server.append(address, message(99), mailbox=server.prefix + "Work")
-    local = tmp_path / "local"
-    local.mkdir()
-    config = tmp_path / "mbsyncrc"
-    config.write_text(f"""
-IMAPStore remote
-Host localhost
-Port {front.port('imaps')}
-SSLType IMAPS
-CertificateFile {front.dir}/tls/certificate.pem
-User {address}
-Pass "{relais.PASSWORD}"
-
-MaildirStore local
-Path {local}/
-Inbox {local}/INBOX
-SubFolders Verbatim
-
-Channel all
-Far :remote:
-Near :local:
-Patterns *
-Create Both
-Expunge Both
-SyncState *
-""")
+    mbsync = relais.Mbsync(front, address, tmp_path)
+    local = mbsync.local
 
     def sync():
-        done = subprocess.run(["mbsync", "-c", str(config), "all"], capture_output=True, text=True, env={**os.environ, "HOME": str(tmp_path)})
-        assert done.returncode == 0, done.stdout + done.stderr
+        mbsync.sync()
         return {str(path): path.stat().st_mtime_ns for path in local.rglob("*") if path.is_file() and path.parent.name in ("new", "cur")}
 
     first = sync()
